@@ -1,0 +1,95 @@
+"""Errors, split by who must act.
+
+Guarantee: every refusal of this package is a `RemoteCodeError`, which derives from neither
+`OSError` nor `ValueError`, because the callers in transformers swallow these two and go on with
+something else (AutoTokenizer, AutoProcessor, custom_generate). Each error carries a stable `code`,
+the `subject` it speaks of and a `remedy`: what, where, what to do.
+
+Misuse of the Python API stays `TypeError` or `ValueError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .finding import Finding
+
+
+class RemoteCodeError(Exception):
+    """Base of all errors of this package."""
+
+    code: ClassVar[str] = "remote-code"
+
+    def __init__(self, message: str, *, subject: str = "", remedy: str = "") -> None:
+        self.message = message
+        self.subject = subject
+        self.remedy = remedy
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = f"{self.subject}: " if self.subject else ""
+        then = f"\n  To continue: {self.remedy}" if self.remedy else ""
+        return f"[{self.code}] {where}{self.message}{then}"
+
+
+class RefusedError(RemoteCodeError):
+    """The content is not acceptable; running it again changes nothing."""
+
+    code = "refused"
+
+
+class NotPinnedError(RefusedError):
+    """No entry of the lock file holds this code."""
+
+    code = "not-pinned"
+
+
+class DigestMismatchError(RefusedError):
+    """The lock file has an entry for this source, but these bytes are not the pinned ones."""
+
+    code = "digest-mismatch"
+
+
+class PolicyError(RefusedError):
+    """The policy does not admit the code. `findings` holds every reason, not just the first."""
+
+    code = "policy"
+
+    def __init__(
+        self, message: str, *, subject: str = "", remedy: str = "", findings: Sequence[Finding] = ()
+    ) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message, subject=subject, remedy=remedy)
+
+    def __str__(self) -> str:
+        lines = [f"\n  {finding}" for finding in self.findings]
+        where = f"{self.subject}: " if self.subject else ""
+        then = f"\n  To continue: {self.remedy}" if self.remedy else ""
+        return f"[{self.code}] {where}{self.message}{''.join(lines)}{then}"
+
+
+class GuardViolationError(RemoteCodeError):
+    """Remote code tried, while running, something that it was not granted."""
+
+    code = "guard-violation"
+
+
+class FetchError(RemoteCodeError):
+    """The code could not be read or downloaded; trying again may help."""
+
+    code = "fetch"
+
+
+class MissingFileError(FetchError):
+    """The repository has no such file."""
+
+    code = "missing-file"
+
+
+class DocumentError(RemoteCodeError):
+    """A lock or policy file of ours is malformed; `subject` names the place (`lock: package[2].digest`)."""
+
+    code = "document"

@@ -1,0 +1,170 @@
+"""Guarded code in this process: modules, made once each, under the names that transformers would use.
+
+Rules: a module is in `sys.modules` before its code runs (`typing.get_type_hints` in
+`__init_subclass__` needs it); each module runs once; the import machinery finds siblings by a
+finder of ours that knows only admitted modules, so neither a module cache on disk, nor
+`__pycache__`, nor a `.pyc` in the repository is ever looked at.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.abc
+import importlib.machinery
+import re
+import sys
+import threading
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, final
+
+from ..errors import RefusedError
+from ..guard.context import PackageContext
+from ..guard.ownership import PACKAGE_PREFIX, register_globals
+from ..guard.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ..guard import GuardedPackage
+
+_LOCK: Final = threading.RLock()
+
+
+def package_name(source: str, digest: str) -> str:
+    """`transformers_modules.<repository>.<digest>`, each part an identifier, as transformers spells it."""
+    parts = source.partition(":")[2].split("/")
+    safe = [re.sub(r"\W", lambda odd: {"-": "_hyphen_", ".": "_dot_"}.get(odd[0], "_"), part) for part in parts]
+    named = [f"_{part}" if part[:1].isdigit() else part for part in safe]
+    return PACKAGE_PREFIX + ".".join([*named, "h" + digest.removeprefix("sha256:")[:16]])
+
+
+@final
+class LoadedPackage:
+    """The modules of one guarded package, made as they are asked for."""
+
+    def __init__(self, package: GuardedPackage, folder: Path, read_roots: set[str], *, monitored: bool) -> None:
+        admitted = package.admitted
+        self.package = package
+        self.folder = folder
+        self.name = package_name(admitted.source, admitted.verified.snapshot.digest)
+        self.context = PackageContext(
+            source=admitted.source,
+            digest=admitted.verified.snapshot.digest,
+            granted=admitted.granted,
+            read_roots=read_roots,
+            monitored=monitored,
+            load=self.module,
+        )
+        self._builtins = Runtime(self.context).builtins if package.guarded else vars(builtins)
+        self._paths = {self._module_name(path): path for path in package.modules}
+
+    def _module_name(self, path: str) -> str:
+        stem = path.removesuffix(".py").removesuffix("/__init__")
+        return f"{self.name}.{stem.replace('/', '.')}"
+
+    def module(self, path: str) -> ModuleType:
+        """The module of the file `path`; its code runs if it has not yet.
+
+        Raises:
+            KeyError: the package has no such file.
+        """
+        if path not in self.package.modules:
+            raise KeyError(path)
+        return importlib.import_module(self._module_name(path))
+
+    def spec(self, name: str) -> importlib.machinery.ModuleSpec | None:
+        """The import machinery's question: what is the module `name`?"""
+        path = self._paths.get(name)
+        if path is None:
+            is_folder = any(known.startswith(f"{name}.") for known in self._paths)
+            return importlib.machinery.ModuleSpec(name, None, is_package=True) if is_folder else None
+        loader = _Loader(self, path)
+        spec = importlib.machinery.ModuleSpec(
+            name, loader, origin=str(self.folder / path), is_package=path.endswith("/__init__.py")
+        )
+        spec.has_location = True
+        return spec
+
+    def run(self, module: ModuleType, path: str) -> None:
+        """Run the code of `path` in `module`. This is where remote code executes."""
+        namespace = vars(module)
+        namespace["__builtins__"] = self._builtins
+        register_globals(namespace, self.context)
+        exec(self.package.modules[path].code, namespace)
+
+    def text(self, path: str) -> str:
+        """The source of `path`, for `inspect`."""
+        return self.package.modules[path].file.text
+
+
+@final
+class _Loader(importlib.abc.InspectLoader):
+    """Loader of one admitted module."""
+
+    def __init__(self, package: LoadedPackage, path: str) -> None:
+        self._package = package
+        self._path = path
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = str(self._package.folder / self._path)
+        self._package.run(module, self._path)
+
+    def get_source(self, fullname: str) -> str:
+        return self._package.text(self._path)
+
+    def is_package(self, fullname: str) -> bool:
+        return self._path.endswith("/__init__.py")
+
+
+@final
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds modules of loaded packages; refuses every other module below their prefix."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, LoadedPackage] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not f"{fullname}.".startswith(PACKAGE_PREFIX):
+            return None
+        for name, package in self.packages.items():
+            if fullname.startswith(f"{name}."):
+                return package.spec(fullname)
+            if f"{name}.".startswith(f"{fullname}."):
+                return importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        return None
+
+
+_FINDER: Final = _Finder()
+
+
+def execute(package: GuardedPackage, folder: Path, read_roots: set[str], *, monitored: bool) -> LoadedPackage:
+    """Make `package` importable. Its modules run when they are first asked for."""
+    loaded = LoadedPackage(package, folder, read_roots, monitored=monitored)
+    with _LOCK:
+        if _FINDER not in sys.meta_path:
+            sys.meta_path.insert(0, _FINDER)
+        known = _FINDER.packages.get(loaded.name)
+        if known is not None and known.context.digest != loaded.context.digest:
+            raise RefusedError("two packages with one name", subject=loaded.name)
+        _forget(loaded.name)
+        _FINDER.packages[loaded.name] = loaded
+    return loaded
+
+
+def _forget(name: str) -> None:
+    for module in [known for known in sys.modules if known.startswith(f"{name}.")]:
+        del sys.modules[module]
+
+
+
+
+def package_of_module(name: str) -> LoadedPackage | None:
+    """The loaded package that the module `name` belongs to, or None."""
+    return next((package for known, package in _FINDER.packages.items() if name.startswith(f"{known}.")), None)

@@ -1,0 +1,147 @@
+"""Annotations without text that `typing` would evaluate.
+
+`typing.get_type_hints` evaluates annotation text with plain `eval`, outside any guarded frame, and
+follows it: a name that is bound to text is evaluated again. So no text is left: text becomes a
+`GuardedReference`, a forward reference which evaluates itself, by walking names, attributes and
+subscripts under the rules of the guard and nothing else. There is no call in that grammar.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import operator
+import types
+import typing
+from typing import TYPE_CHECKING, Any, Final, final
+
+from ..errors import GuardViolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Reader = Callable[[object, str], object]
+
+_CLASS_LEVEL: Final = ("ClassVar", "InitVar", "Final", "KW_ONLY")
+_MAX_TEXT: Final = 1000
+
+
+@final
+class GuardedReference(typing.ForwardRef, _root=True):  # type: ignore[call-arg,misc]  # typing's own way to subclass
+    """A forward reference to `text`, evaluated in the namespace of the module that wrote it."""
+
+    __slots__ = ()
+
+    def __init__(self, text: str, namespace: Mapping[str, object], read: Reader) -> None:
+        super().__init__("object")  # what typing would compile; never used
+        self.__forward_arg__ = text
+        _STATES[id(self)] = (self, namespace, read)
+
+    def _evaluate(self, *_arguments: object, **_keywords: object) -> object:
+        _, namespace, read = _STATES[id(self)]
+        return evaluate(self.__forward_arg__, namespace, read)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GuardedReference) and other.__forward_arg__ == self.__forward_arg__
+
+    def __hash__(self) -> int:
+        return hash(self.__forward_arg__)
+
+    def __repr__(self) -> str:
+        return f"ForwardRef({self.__forward_arg__!r})"
+
+
+#: By `id`, and alive: remote code can hold a reference, and must find no namespace on it.
+_STATES: Final[dict[int, tuple[GuardedReference, Mapping[str, object], Reader]]] = {}
+
+
+def evaluate(text: str, namespace: Mapping[str, object], read: Reader) -> object:
+    """The type that annotation `text` names.
+
+    Raises:
+        NameError: a name is not bound in the module.
+        GuardViolationError: the text is more than names, attributes and subscripts.
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise NameError(f"not an annotation: {text[:80]!r}") from None
+    return inert(_walk(tree, namespace, read), namespace, read)
+
+
+def _walk(node: ast.expr, namespace: Mapping[str, object], read: Reader) -> object:
+    def walk(part: ast.expr) -> object:
+        return _walk(part, namespace, read)
+
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return _lookup(node.id, namespace)
+    if isinstance(node, ast.Attribute):
+        return read(walk(node.value), node.attr)
+    if isinstance(node, ast.Tuple):
+        return tuple(walk(part) for part in node.elts)
+    if isinstance(node, ast.List):
+        return [walk(part) for part in node.elts]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        left, right = (inert(walk(part), namespace, read) for part in (node.left, node.right))
+        return typing.Union[left, right]  # noqa: UP007  # values, not an annotation
+    if isinstance(node, ast.Subscript):
+        return _subscript(walk(node.value), node.slice, walk)
+    raise GuardViolationError(f"annotation text holds {type(node).__name__}: only names, attributes, subscripts and |")
+
+
+def _subscript(base: object, index: ast.expr, walk: Callable[[ast.expr], object]) -> object:
+    if not (isinstance(base, type) or typing.get_origin(base) is not None or type(base).__module__ == "typing"):
+        raise GuardViolationError("annotation text subscripts something that is not a type")
+    return base[walk(index)]  # type: ignore[index]  # a type or typing construct
+
+
+def _lookup(name: str, namespace: Mapping[str, object]) -> object:
+    if name.startswith("__"):
+        raise NameError(f"name {name!r} is not defined")
+    if name in namespace:
+        return namespace[name]
+    known = namespace["__builtins__"]
+    if isinstance(known, dict) and isinstance(known.get(name), type):
+        return known[name]
+    raise NameError(f"name {name!r} is not defined")
+
+
+def inert(value: object, namespace: Mapping[str, object], read: Reader) -> object:
+    """`value`, with every text in it that typing would evaluate replaced by a `GuardedReference`."""
+
+    def make(part: object) -> object:
+        return inert(part, namespace, read)
+
+    if isinstance(value, str):
+        return _reference(str.__str__(value), namespace, read)
+    if isinstance(value, typing.ForwardRef) and not isinstance(value, GuardedReference):
+        return GuardedReference(str(value.__forward_arg__), namespace, read)
+    if isinstance(value, list):
+        return [make(part) for part in value]
+    arguments = getattr(value, "__args__", None)
+    if not isinstance(arguments, tuple) or typing.get_origin(value) is typing.Literal or isinstance(value, type):
+        if not isinstance(value, types.GenericAlias):
+            return value
+    changed = tuple(make(part) for part in typing.cast("tuple[object, ...]", arguments))
+    if all(new is old for new, old in zip(changed, typing.cast("tuple[object, ...]", arguments), strict=True)):
+        return value
+    return _rebuild(value, changed)
+
+
+def _reference(text: str, namespace: Mapping[str, object], read: Reader) -> object:
+    if len(text) > _MAX_TEXT:
+        return typing.Any
+    # dataclasses look for these in text; they must see the real thing to leave such fields out.
+    if any(word in text.split("[")[0] for word in _CLASS_LEVEL):
+        return evaluate(text, namespace, read)
+    return GuardedReference(text, namespace, read)
+
+
+def _rebuild(value: Any, arguments: tuple[object, ...]) -> object:
+    if isinstance(value, types.UnionType):
+        return functools.reduce(operator.or_, (typing.Optional[item] for item in arguments))  # type: ignore[arg-type]  # values
+    if isinstance(value, types.GenericAlias):
+        return types.GenericAlias(value.__origin__, arguments)
+    return value.copy_with(arguments)

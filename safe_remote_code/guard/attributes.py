@@ -1,0 +1,334 @@
+"""Attribute access that must know the receiver: one resolver for every read and write.
+
+`getattr`, `setattr`, `hasattr`, `delattr`, the rewritten loads of sensitive names, the wrappers of
+`__getattribute__` and its kin, and format strings all end here (KNOWN_ESCAPES: every reflective
+builtin goes through the same guard as the dot).
+"""
+
+from __future__ import annotations
+
+import logging
+import string
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
+from typing import TYPE_CHECKING, Final, NoReturn, final
+
+from ..capability import shipped_capabilities
+from ..errors import GuardViolationError
+from ..grammar import CHECKED, refused_attribute, refused_attribute_store
+from .facade import Facade
+from .mediated.calls import mediated_call
+from .ownership import definer, is_remote_globals, owns_callable, owns_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .context import PackageContext
+
+_MISSING: Final = object()
+#: Objects whose attributes belong to the whole process.
+_SHARED: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, logging.Logger, logging.Handler)
+_OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise GuardViolationError(what, remedy="this is never granted; remove it from the code")
+
+
+def check_name(name: object, *, store: bool = False) -> str:
+    """`name` as an exact `str` that may be read (or stored to).
+
+    Raises:
+        TypeError: not exactly a `str`; a subclass can lie about what it is (RestrictedPython PR #282).
+        GuardViolationError: no code may use this name.
+    """
+    if type(name) is not str:
+        raise TypeError("attribute name must be exactly str")
+    why = refused_attribute_store(name) if store else refused_attribute(name)
+    if why:
+        _refuse(f"attribute {name!r} {why}")
+    return name
+
+
+def write(receiver: object) -> object:
+    """`receiver`, if remote code may set or delete attributes of it.
+
+    Raises:
+        GuardViolationError: a module, or a class, function or logger that it does not own.
+    """
+    if isinstance(receiver, _SHARED):
+        return _write_shared(receiver)
+    return receiver
+
+
+def _write_shared(receiver: object) -> object:
+    own = (isinstance(receiver, type) and owns_class(receiver)) or (
+        isinstance(receiver, FunctionType) and is_remote_globals(id(receiver.__globals__))
+    )
+    if not own:
+        name = getattr(receiver, "__qualname__", None) or getattr(receiver, "__name__", type(receiver).__name__)
+        kind = "module" if isinstance(receiver, ModuleType) else type(receiver).__name__
+        raise GuardViolationError(
+            f"remote code may not change {kind} {name}, which it does not own",
+            remedy="subclass it, or set the attribute on an instance of your own",
+        )
+    return receiver
+
+
+def class_of(receiver: object) -> type:
+    """`receiver.__class__`, unless it is a metaclass (whose call makes classes unseen)."""
+    if isinstance(receiver, type | ModuleType):
+        return _class_of_special(receiver)
+    return receiver.__class__
+
+
+def type_of(receiver: object) -> type:
+    """`type(receiver)`, unless it is a metaclass."""
+    if isinstance(receiver, type | ModuleType):
+        return _class_of_special(receiver)
+    return type(receiver)
+
+
+def _class_of_special(receiver: object) -> type:
+    if isinstance(receiver, type):
+        _refuse(f"the metaclass of {receiver.__qualname__} may not be reached")
+    return ModuleType
+
+
+class _TypeMeta(type):
+    def __call__(cls, *arguments: object) -> type:
+        if len(arguments) != 1:
+            _refuse("type() takes one argument here; write a class statement")
+        return type_of(arguments[0])
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, type)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, type)
+
+
+@final
+class GuardedType(metaclass=_TypeMeta):
+    """`type`, as remote code sees it: one argument, no metaclass, usable in `isinstance`."""
+
+    def __class_getitem__(cls, item: object) -> object:
+        return type[item]  # type: ignore[valid-type]  # annotation at run time
+
+    def __init_subclass__(cls) -> None:
+        _refuse("a metaclass may not be defined")
+
+
+@final
+class Attributes:
+    """The attribute functions of one package."""
+
+    def __init__(self, context: PackageContext) -> None:
+        self._context = context
+        self._sensitive = shipped_capabilities().attributes
+
+    # -- the builtins ---------------------------------------------------------------------------
+
+    def builtins(self) -> dict[str, Callable[..., object]]:
+        """Checked `getattr`, `hasattr`, `setattr` and `delattr`."""
+        load, plain = self.load, self._is_plain
+
+        def guarded_getattr(receiver: object, name: str, default: object = _MISSING) -> object:
+            if plain(name):
+                return getattr(receiver, name) if default is _MISSING else getattr(receiver, name, default)
+            try:
+                return load(receiver, name)
+            except AttributeError:
+                if default is _MISSING:
+                    raise
+                return default
+
+        def guarded_hasattr(receiver: object, name: str) -> bool:
+            if type(name) is not str:
+                raise TypeError("attribute name must be exactly str")
+            return hasattr(receiver, name)
+
+        def guarded_setattr(receiver: object, name: str, value: object) -> None:
+            setattr(write(receiver), check_name(name, store=True), value)
+
+        def guarded_delattr(receiver: object, name: str) -> None:
+            delattr(write(receiver), check_name(name, store=True))
+
+        return {
+            "getattr": guarded_getattr,
+            "hasattr": guarded_hasattr,
+            "setattr": guarded_setattr,
+            "delattr": guarded_delattr,
+        }
+
+    def _is_plain(self, name: object) -> bool:
+        check_name(name)
+        return name not in CHECKED and name not in self._sensitive
+
+    # -- loads of sensitive names ---------------------------------------------------------------
+
+    def load(self, receiver: object, name: str) -> object:
+        """`receiver.name` for any name, under all rules.
+
+        Raises:
+            GuardViolationError: not granted.
+            AttributeError: there is no such attribute.
+        """
+        check_name(name)
+        if name in CHECKED:
+            return self._load_checked(receiver, name)
+        if name in self._sensitive and not isinstance(receiver, Facade):
+            return self._load_sensitive(receiver, name)
+        return getattr(receiver, name)
+
+    def _load_checked(self, receiver: object, name: str) -> object:
+        if name == "__class__":
+            return class_of(receiver)
+        if name in ("format", "format_map"):
+            return self._formatter(receiver, name)
+        if name == "obj":
+            if isinstance(receiver, BaseException):
+                _refuse("exceptions do not hand out the object that they failed on (CVE-2024-47532)")
+            return getattr(receiver, name)
+        if name == "__dict__":
+            return self._namespace(receiver)
+        value = getattr(receiver, name)
+        if owns_callable(value):
+            return value
+        if name in ("__getattr__", "__getattribute__"):
+            return self._reader(receiver, value)
+        if name in ("__setattr__", "__delattr__"):
+            return _writer(receiver, value, 3 if name == "__setattr__" else 2)
+        if name == "__new__":
+            return _constructor(value)
+        return _of_own_instance(receiver, value, name)
+
+    def _load_sensitive(self, receiver: object, name: str) -> object:
+        entry = self._sensitive[name]
+        if entry.capability in self._context.granted.capabilities:
+            return getattr(receiver, name)
+        kind = receiver if isinstance(receiver, type) else type(receiver)
+        home = None if isinstance(receiver, super) else definer(kind, name)
+        own_instance = not isinstance(receiver, type) and owns_class(kind)
+        value = getattr(receiver, name)
+        if entry.receivers and not _is_one_of(kind, entry.receivers):
+            return value
+        if (home is not None and owns_class(home)) or (home is None and own_instance and kind is not super):
+            # What remote code made, it may hold; but a saving method of its own, when remote code
+            # calls it, is not a call by the user and opens no folder for writing.
+            return mediated_call(value, None, self._context) if entry.kind == "write-path" and callable(value) else value
+        if isinstance(value, int | float | str | bytes | bool | type(None)):
+            return value
+        if entry.kind == "refused" or not callable(value):
+            raise self._context.violation(
+                f"{name} of {kind.__qualname__} is not granted ({entry.why})", entry.capability, name
+            )
+        return mediated_call(value, entry.kind, self._context, receiver)
+
+    def _namespace(self, receiver: object) -> object:
+        if isinstance(receiver, _OPAQUE):
+            _refuse(f"the namespace of a {type(receiver).__name__} may not be reached")
+        namespace = receiver.__dict__
+        return namespace if owns_class(type(receiver)) else dict(namespace)
+
+    def _reader(self, receiver: object, value: Callable[..., object]) -> Callable[..., object]:
+        load = self.load
+
+        def read(*arguments: object) -> object:
+            target = receiver_of(receiver, value, arguments, 2)
+            name = arguments[-1]
+            if type(name) is not str:
+                raise TypeError("attribute name must be exactly str")
+            if owns_class(type(target)) and name not in self._sensitive:
+                return value(*arguments)  # of its own instance, anything that an instance has
+            if name in CHECKED or name in self._sensitive:
+                return load(target, name)
+            check_name(name)
+            return value(*arguments)
+
+        return read
+
+    def _formatter(self, receiver: object, name: str) -> object:
+        value = getattr(receiver, name)
+        if isinstance(receiver, str):
+            text = str.__str__(receiver)
+            return _checked_format(self, getattr(text, name), text)
+        if isinstance(receiver, type) and issubclass(receiver, str):
+            return _checked_format(self, getattr(str, name), None)
+        return value
+
+    def check_format(self, text: str, depth: int = 0) -> None:
+        """Refuse a format string that would walk to an attribute which code may not read.
+
+        Source: CVE-2023-41039; nested specifications (PEP 3101) are followed.
+        """
+        if depth > 4:
+            _refuse("format string nested too deep")
+        for _, field_name, specification, _ in string.Formatter().parse(text):
+            if field_name is not None:
+                for is_attribute, part in _field_parts(field_name):
+                    if is_attribute and not self._is_plain(str(part)):
+                        _refuse(f"format string reads attribute {part!r}")
+            if specification:
+                self.check_format(specification, depth + 1)
+
+
+def _is_one_of(cls: type, dotted: tuple[str, ...]) -> bool:
+    return any(f"{base.__module__}.{base.__qualname__}" in dotted for base in type.__getattribute__(cls, "__mro__"))
+
+
+def _field_parts(field_name: str) -> list[tuple[bool, object]]:
+    from _string import formatter_field_name_split  # what string.Formatter itself uses
+
+    return list(formatter_field_name_split(field_name)[1])
+
+
+def _checked_format(attributes: Attributes, function: Callable[..., str], text: str | None) -> Callable[..., str]:
+    """A bound (or, with `text` None, unbound) `str.format` that checks its format string first.
+
+    A closure, not an object: remote code holds it, and must find nothing on it.
+    """
+
+    def checked(*arguments: object, **keywords: object) -> str:
+        if text is not None:
+            attributes.check_format(text)
+            return function(*arguments, **keywords)
+        if not arguments or not isinstance(arguments[0], str):
+            raise TypeError("descriptor 'format' requires a 'str' object")
+        exact = str.__str__(arguments[0])
+        attributes.check_format(exact)
+        return function(exact, *arguments[1:], **keywords)
+
+    return checked
+
+
+def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], unbound_arity: int) -> object:
+    """The object that a (bound or unbound) special method will act on."""
+    if len(arguments) == unbound_arity:
+        return arguments[0]
+    return getattr(value, "__self__", receiver)
+
+
+def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) -> Callable[..., object]:
+    def store(*arguments: object) -> object:
+        write(receiver_of(receiver, value, arguments, unbound_arity))
+        position = 1 if len(arguments) == unbound_arity else 0
+        check_name(arguments[position], store=True)
+        return value(*arguments)
+
+    return store
+
+
+def _constructor(value: Callable[..., object]) -> Callable[..., object]:
+    def construct(cls: type, *arguments: object, **keywords: object) -> object:
+        if not isinstance(cls, type) or issubclass(cls, type):
+            _refuse("__new__ of a metaclass")
+        return value(cls, *arguments, **keywords)
+
+    return construct
+
+
+def _of_own_instance(receiver: object, value: object, name: str) -> object:
+    target = getattr(value, "__self__", receiver)
+    if not owns_class(type(target)):
+        _refuse(f"{name} of a {type(target).__name__}, which this code does not own")
+    return value

@@ -1,0 +1,36 @@
+"""The builtins of guarded code: an allowlist of names, some of them replaced.
+
+Not here: eval, exec, compile, __import__, globals, locals, vars, memoryview, input, breakpoint,
+help, exit, quit, and the exceptions that pass `except Exception` (CVE-2026-55244).
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Final
+
+_PLAIN: Final = """
+abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict dir divmod enumerate filter float
+frozenset hash hex id int isinstance issubclass iter len list map max min next object oct ord pow print property range
+repr reversed round set slice sorted staticmethod str sum super tuple zip
+Ellipsis NotImplemented True False None __debug__ __build_class__
+""".split()
+_NOT_EXCEPTIONS: Final = frozenset(["BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit",
+                                    "BaseExceptionGroup", "ExceptionGroup"])  # fmt: skip
+
+
+def _exceptions() -> dict[str, object]:
+    return {
+        name: value
+        for name, value in vars(builtins).items()
+        if isinstance(value, type) and issubclass(value, BaseException) and name not in _NOT_EXCEPTIONS
+    }
+
+
+def plain_builtins() -> dict[str, object]:
+    """The builtins that are what they are everywhere, as a new dict.
+
+    A dict and no read-only mapping: CPython's LOAD_GLOBAL is fast, and torch.compile works, only
+    with an exact dict. Guarded code has no name for it.
+    """
+    return {name: getattr(builtins, name) for name in _PLAIN} | _exceptions()

@@ -1,0 +1,247 @@
+"""Facades: what remote code holds in the place of a module, and tombstones for what it may not have.
+
+Guarantee: remote code never holds a real module. A facade resolves a name lazily, once, against the
+policy, and keeps the answer in its `__dict__`, so that later reads run at native speed. It shows a
+name only if policy grants it, and, when a wildcard granted it, only if the place where the object
+is *defined* is granted too: `transformers.utils.logging.os` does not exist.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import importlib.util
+import sys
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Final, NoReturn, final
+
+from ..capability import shipped_capabilities
+from ..errors import GuardViolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..policy import Granted
+
+#: Values that cannot carry anything with them.
+_CONSTANTS: Final = (int, float, complex, str, bytes, bool, type(None), type(NotImplemented), enum.Enum)
+_MODULE_NAMES: Final = ("__version__", "__name__", "__doc__")
+
+
+@final
+class Tombstone:
+    """Stands for a name that is not granted. Looking at it is harmless; using it raises."""
+
+    __slots__ = ("__name__", "_source")
+
+    def __init__(self, name: str, source: str) -> None:
+        object.__setattr__(self, "__name__", name)
+        object.__setattr__(self, "_source", source)
+
+    def _used(self, *_arguments: object, **_keywords: object) -> NoReturn:
+        name = object.__getattribute__(self, "__name__")
+        sink = shipped_capabilities().sink(name)
+        what = f"{name} is not granted" + (f" (capability {sink.capability}: {sink.why})" if sink else "")
+        raise GuardViolationError(
+            what, subject=object.__getattribute__(self, "_source"),
+            remedy=f"grant {name!r} to this source in your policy (safe-remote-code policy suggest), if you trust it",
+        )  # fmt: skip
+
+    __call__ = __iter__ = __len__ = __getitem__ = __setitem__ = __contains__ = __enter__ = __exit__ = _used
+    __instancecheck__ = __subclasscheck__ = __mro_entries__ = __setattr__ = __delattr__ = _used  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Tombstone:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Tombstone(f"{object.__getattribute__(self, '__name__')}.{name}", object.__getattribute__(self, "_source"))
+
+    def __bool__(self) -> bool:
+        return True  # it is not None: `if module:` asks only that
+
+    def __or__(self, other: object) -> Tombstone:
+        return self  # an annotation such as `Image | None`
+
+    __ror__ = __or__
+
+    def __repr__(self) -> str:
+        return f"<not granted: {object.__getattribute__(self, '__name__')}>"
+
+
+@final
+class Facade(ModuleType):
+    """A read-only view of the module of the same name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+
+    @property
+    def __class__(self) -> type:
+        return ModuleType  # so that nobody can make a facade of something else
+
+    def __getattr__(self, name: str) -> object:
+        facades = _OWNERS.get(id(self))
+        if facades is None:
+            raise AttributeError(name)
+        return facades.attribute(self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise GuardViolationError(f"attribute {name} of module {self.__name__} may not be changed by remote code")
+
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in vars(self) if not name.startswith("__")]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("cannot pickle 'module' object")
+
+    def __repr__(self) -> str:
+        return f"<module {self.__name__!r} (read-only view)>"
+
+
+#: Facades by `id`, each with the set it belongs to; kept out of their reach, and alive.
+_OWNERS: Final[dict[int, Facades]] = {}
+
+
+@final
+class Facades:
+    """All facades of one package: one per module, made on demand.
+
+    `mediated` has makers of replacements by dotted name (``os.listdir``).
+    """
+
+    def __init__(self, granted: Granted, mediated: Mapping[str, Callable[[], object]]) -> None:
+        self._granted = granted
+        self._mediated = mediated
+        self._made: dict[str, Facade] = {}
+
+    def import_module(self, name: str) -> Facade | Tombstone:
+        """The facade of module `name`, or a tombstone if nothing in it is granted.
+
+        Raises:
+            ModuleNotFoundError: there is no such module; code that asks in a `try` finds its way.
+        """
+        if not self._visible(name):
+            if self._exists(name):
+                return Tombstone(name, self._granted.source)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        importlib.import_module(name)
+        return self._facade(name)
+
+    def import_name(self, module: str, name: str) -> object:
+        """What `from module import name` binds.
+
+        Raises:
+            ImportError: the module has no such name, as Python would.
+        """
+        facade = self.import_module(module)
+        if isinstance(facade, Tombstone):
+            return getattr(facade, name)
+        try:
+            return getattr(facade, name)
+        except AttributeError:
+            pass
+        full = f"{module}.{name}"
+        if self._visible(full) and importlib.util.find_spec(full) is not None:
+            return self.import_module(full)
+        raise ImportError(f"cannot import name {name!r} from {module!r}", name=module)
+
+    def star_names(self, module: str) -> dict[str, object]:
+        """What `from module import *` binds: the public names that are granted."""
+        facade = self.import_module(module)
+        if isinstance(facade, Tombstone):
+            return {}
+        real = sys.modules[module]
+        names = getattr(real, "__all__", None) or [name for name in dir(real) if not name.startswith("_")]
+        found = {name: getattr(facade, name, None) for name in names if isinstance(name, str)}
+        return {name: value for name, value in found.items() if value is not None and not isinstance(value, Tombstone)}
+
+    def attribute(self, facade: Facade, name: str) -> object:
+        """Resolve `name` of `facade` against the policy, and remember the answer."""
+        value = self._resolve(facade.__name__, name)
+        vars(facade)[name] = value
+        return value
+
+    def _resolve(self, module: str, name: str) -> object:
+        full = f"{module}.{name}"
+        if full in self._mediated and self._granted.names.match(full):
+            return self._mediated[full]()
+        if name in _MODULE_NAMES or not name.startswith("__"):
+            real = getattr(sys.modules[module], name)  # AttributeError as on the real module
+        else:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if isinstance(real, ModuleType):
+            # `os.path` is spelled so in policies, and is `posixpath` by its own name.
+            name = full if sys.modules.get(full) is real and self._visible(full) else real.__name__
+            return self._facade(name) if self._visible(name) else self._tombstone(name)
+        if name in _MODULE_NAMES:
+            return str(real)
+        return self._view(full, real)
+
+    def _view(self, full: str, real: object) -> object:
+        match = self._granted.names.match(full)
+        if match is None or not self._granted.allows(full):
+            return self._tombstone(full)
+        if isinstance(real, _CONSTANTS):
+            return real
+        if match == "wildcard" and not self._defined_in_granted_place(real):
+            return self._tombstone(full)
+        home = _home(real)
+        if home in self._mediated:
+            return self._mediated[home]()
+        sink = shipped_capabilities().sink(home) if home else None
+        if sink is not None and sink.capability not in self._granted.capabilities:
+            return self._tombstone(full)  # a sink under another name is a sink
+        return _read_only(real)
+
+    def _defined_in_granted_place(self, real: object) -> bool:
+        home = _home(real)
+        if home:
+            return self._granted.names.match(home) is not None
+        kind = type(real)
+        return self._granted.names.match(f"{kind.__module__}.{kind.__qualname__}") is not None or kind.__module__ in (
+            "builtins", "torch", "typing", "re",
+        )  # fmt: skip
+
+    def _tombstone(self, full: str) -> Tombstone:
+        return Tombstone(full, self._granted.source)
+
+    def _visible(self, module: str) -> bool:
+        sink = shipped_capabilities().sink(module)
+        if sink is not None and sink.capability not in self._granted.capabilities:
+            return False
+        return self._granted.names.covers_below(module)
+
+    def _facade(self, name: str) -> Facade:
+        if name not in self._made:
+            facade = Facade(name)
+            _OWNERS[id(facade)] = self
+            self._made[name] = facade
+        return self._made[name]
+
+    def _exists(self, module: str) -> bool:
+        top = module.partition(".")[0]
+        try:
+            return top in sys.modules or importlib.util.find_spec(top) is not None
+        except (ImportError, ValueError):
+            return False
+
+
+def _home(real: object) -> str:
+    """Dotted place where a class or function is defined, or an empty string."""
+    if not isinstance(real, type | FunctionType | BuiltinFunctionType):
+        return ""
+    module, name = getattr(real, "__module__", None), getattr(real, "__qualname__", "")
+    return f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else ""
+
+
+def _read_only(real: object) -> object:
+    """Containers of a library are shown, not handed over."""
+    if isinstance(real, dict):
+        return MappingProxyType(real)
+    if type(real) is list:
+        return list(real)
+    if type(real) is set:
+        return frozenset(real)
+    return real

@@ -1,0 +1,22 @@
+"""Names of the guard's helpers inside guarded code.
+
+Each holds a space, so no source text can spell, bind or shadow it (CVE-2026-55830: a parameter
+named like a guard hook).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+IMPORT: Final = "guard import"
+IMPORT_FROM: Final = "guard import from"
+IMPORT_STAR: Final = "guard import star"
+ATTRIBUTE: Final = "guard attribute"
+CLASS_OF: Final = "guard class of"
+TYPE_OF: Final = "guard type of"
+WRITE: Final = "guard write"
+ANNOTATION: Final = "guard annotation"
+FINISH_CLASS: Final = "guard finish class"
+GETATTR: Final = "guard plain getattr"
+HASATTR: Final = "guard plain hasattr"
+SETATTR: Final = "guard plain setattr"

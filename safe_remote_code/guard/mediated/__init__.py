@@ -1,0 +1,1 @@
+"""Replacements of functions that would reach files, the environment or reflection."""

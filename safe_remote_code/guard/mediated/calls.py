@@ -1,0 +1,81 @@
+"""Calls of granted libraries' methods that take a path, made by remote code.
+
+Guarantee: whoever calls such a method through us has a remote frame on the stack (the wrapper's
+own: the monitor counts this module as remote code), so that a method which is stored as a hook and
+called later by a library is still seen as remote code's doing; and the path arguments were checked
+and made exact before the library saw them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Literal
+
+from ..context import exact_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..context import PackageContext
+
+PathKind = Literal["write-path", "read-path"]
+
+
+def mediated_call(
+    function: Callable[..., object],
+    kind: PathKind | None,
+    context: PackageContext,
+    receiver: object = None,
+    *,
+    all_paths: bool = False,
+) -> Callable[..., object]:
+    """`function` with its path arguments checked for `kind` (None: only marked as remote code's call).
+
+    `all_paths`: every text argument is a path, not just the first and those that look like one.
+    """
+
+    def call(*arguments: object, **keywords: object) -> object:
+        if kind is None:
+            return function(*arguments, **keywords)
+        if isinstance(receiver, PurePath):
+            _check(receiver, kind, context, function)
+        exact = [_argument(item, kind, context, function, first=all_paths or index == 0) for index, item in enumerate(arguments)]
+        named = {name: _argument(item, kind, context, function, first=all_paths) for name, item in keywords.items()}
+        return function(*exact, **named)
+
+    call.__name__ = getattr(function, "__name__", "call")
+    call.__doc__ = getattr(function, "__doc__", None)
+    return call
+
+
+def _argument(
+    value: object, kind: PathKind, context: PackageContext, function: Callable[..., object], *, first: bool
+) -> object:
+    if isinstance(value, bytes) and first:
+        raise context.violation(f"{_name(function)}: paths are str here, not bytes", _capability(kind))
+    if not isinstance(value, str | os.PathLike):
+        return value
+    text = exact_path(value)
+    if first or os.sep in text or text in (".", "..", "~"):
+        _check(text, kind, context, function)
+    return text if isinstance(value, str) else PurePath(text)
+
+
+def _check(path: str | PurePath, kind: PathKind, context: PackageContext, function: Callable[..., object]) -> None:
+    text = exact_path(path)
+    if kind == "read-path" and text in context.repositories:
+        return  # from_pretrained of the very repository that this code belongs to
+    real = os.path.realpath(text)
+    allowed = context.may_write(real) if kind == "write-path" else context.may_read(real)
+    if not allowed:
+        where = "a directory that you are saving to" if kind == "write-path" else "the model's own folder"
+        raise context.violation(f"{_name(function)}: {real!r} is not inside {where}", _capability(kind))
+
+
+def _capability(kind: PathKind) -> str:
+    return "file-write" if kind == "write-path" else "file-read"
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)

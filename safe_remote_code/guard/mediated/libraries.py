@@ -1,0 +1,141 @@
+"""Functions of torch and others that read, write or compile: with the dangerous arguments fixed.
+
+Nothing is imported here: a replacement is made when remote code first asks for it, and by then its
+library is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from ..context import exact_path
+from ..ownership import owns_callable, owns_class, owns_instance
+from .calls import mediated_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..context import PackageContext
+
+_BACKENDS: Final = (None, "inductor", "eager", "aot_eager", "cudagraphs")
+#: Take a path to read as first argument, in native code or through several layers.
+_READERS: Final = (
+    "safetensors.safe_open", "safetensors.torch.load_file", "safetensors.numpy.load_file",
+    "tiktoken.load.load_tiktoken_bpe", "tiktoken.load.data_gym_to_mergeable_bpe_ranks",
+    "PIL.Image.open", "PIL.ImageFont.truetype",
+)  # fmt: skip
+#: Take something to write and a path.
+_WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model")
+_IMAGE_LOADERS: Final = ("transformers.image_utils.load_image", "transformers.image_utils.load_images")
+_CACHE_READERS: Final = (
+    "transformers.utils.cached_file", "transformers.utils.hub.cached_file",
+    "huggingface_hub.hf_hub_download", "huggingface_hub.file_download.hf_hub_download",
+    "huggingface_hub.snapshot_download", "huggingface_hub._snapshot_download.snapshot_download",
+)  # fmt: skip
+
+
+def _real(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]  # by name
+
+
+def _load(context: PackageContext) -> Callable[..., object]:
+    def load(f: object, map_location: object = None, pickle_module: object = None, *, weights_only: bool = True,
+             mmap: bool | None = None, **keywords: object) -> object:  # fmt: skip
+        if pickle_module is not None or not weights_only or keywords:
+            raise context.violation("torch.load: only weights_only=True, without options", "deserialise", "torch.load")
+        checked = mediated_call(_real("torch.load"), "read-path", context)
+        return checked(f, map_location=map_location, weights_only=True, mmap=mmap)
+
+    return load
+
+
+def _save(context: PackageContext) -> Callable[..., object]:
+    def save(obj: object, f: object, **keywords: object) -> object:
+        target = f
+        if isinstance(f, str | os.PathLike):
+            target = os.path.realpath(exact_path(f))
+            if not context.may_write(target):
+                raise context.violation(f"torch.save to {target!r}", "file-write", "torch.save")
+        return _real("torch.save")(obj, target)
+
+    return save
+
+
+def _numpy_load(context: PackageContext) -> Callable[..., object]:
+    def load(file: object, mmap_mode: object = None, allow_pickle: bool = False, **keywords: object) -> object:
+        if mmap_mode is not None or allow_pickle:
+            raise context.violation("numpy.load: no mmap_mode, no allow_pickle", "deserialise", "numpy.load")
+        return mediated_call(_real("numpy.load"), "read-path", context)(file, allow_pickle=False)
+
+    return load
+
+
+def _compile(context: PackageContext) -> Callable[..., object]:
+    def compile(model: object = None, *, backend: str | None = None, **keywords: object) -> object:  # noqa: A001  # torch's name
+        if backend not in _BACKENDS or (backend is not None and type(backend) is not str):
+            raise context.violation(f"torch.compile: backend {backend!r:.60}", "dynamic-code", "torch.compile")
+        chosen = {} if backend is None else {"backend": backend}
+        return _real("torch.compile")(model, **chosen, **keywords)
+
+    return compile
+
+
+def _script(context: PackageContext, name: str) -> Callable[..., object]:
+    def script(obj: object, *arguments: object, **keywords: object) -> object:
+        own = owns_callable(obj) or owns_instance(obj) or (isinstance(obj, type) and owns_class(obj))
+        if not own and not type(obj).__module__.startswith("torch.nn."):
+            raise context.violation(f"{name} compiles code of this package only", "dynamic-code", name)
+        if name == "torch.jit.script":
+            keywords["_frames_up"] = 1
+        return _real(name)(obj, *arguments, **keywords)
+
+    return script
+
+
+def _image(context: PackageContext, name: str) -> Callable[..., object]:
+    def load(image: object, *arguments: object, **keywords: object) -> object:
+        texts = [item for item in (image if isinstance(image, list | tuple) else [image]) if isinstance(item, str)]
+        if any(text.startswith(("http://", "https://", "ftp://")) for text in map(str.__str__, texts)):
+            raise context.violation(f"{name}: an address", "network", name)
+        for text in texts:
+            if len(text) < 4096 and not context.may_read(os.path.realpath(exact_path(text))) and os.path.exists(text):
+                raise context.violation(f"{name}: {text!r} is not inside the model's own folder", "file-read", name)
+        return _real(name)(image, *arguments, **keywords)
+
+    return load
+
+
+def _from_cache(context: PackageContext, name: str) -> Callable[..., object]:
+    def read(*arguments: object, **keywords: object) -> object:
+        if "hub-download" not in context.granted.capabilities:
+            keywords["local_files_only"] = True
+        return _real(name)(*arguments, **keywords)
+
+    return read
+
+
+def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
+    """Makers of replacements by dotted name; each is called when its name is first asked for."""
+    makers: dict[str, Callable[[], object]] = {
+        "torch.load": lambda: _load(context),
+        "torch.serialization.load": lambda: _load(context),
+        "torch.save": lambda: _save(context),
+        "torch.serialization.save": lambda: _save(context),
+        "numpy.load": lambda: _numpy_load(context),
+        "torch.compile": lambda: _compile(context),
+        "torch.jit.script": lambda: _script(context, "torch.jit.script"),
+        "torch.jit._script.script": lambda: _script(context, "torch.jit.script"),
+        "torch.jit.script_if_tracing": lambda: _script(context, "torch.jit.script_if_tracing"),
+    }
+    for name in _READERS:
+        makers[name] = lambda name=name: mediated_call(_real(name), "read-path", context)  # type: ignore[misc]  # bound now
+    for name in _WRITERS:
+        makers[name] = lambda name=name: mediated_call(_real(name), "write-path", context, all_paths=True)  # type: ignore[misc]  # bound now
+    for name in _IMAGE_LOADERS:
+        makers[name] = lambda name=name: _image(context, name)  # type: ignore[misc]  # bound now
+    for name in _CACHE_READERS:
+        makers[name] = lambda name=name: _from_cache(context, name)  # type: ignore[misc]  # bound now
+    return makers

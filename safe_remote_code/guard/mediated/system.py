@@ -1,0 +1,178 @@
+"""Environment, interpreter, import and reflection functions, as remote code sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import types
+import typing
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, final
+
+from ..ownership import owns_callable, owns_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..context import PackageContext
+
+#: Variables that steer numerics or parallelism and say nothing about the user.
+_VISIBLE_VARIABLES: Final = frozenset(
+    ["RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
+     "TOKENIZERS_PARALLELISM", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_JIT", "TRANSFORMERS_VERBOSITY"]
+)  # fmt: skip
+
+
+@final
+class _Environment(Mapping[str, str]):
+    """`os.environ` with the named variables only; assignments stay with the package."""
+
+    def __init__(self) -> None:
+        self._local: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._local:
+            return self._local[name]
+        if name not in _VISIBLE_VARIABLES:
+            raise KeyError(name)
+        return os.environ[name]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        if type(name) is not str or type(value) is not str:
+            raise TypeError("str expected")
+        self._local[name] = value
+
+    def setdefault(self, name: str, value: str) -> str:
+        """As on a dict."""
+        if name not in self:
+            self[name] = value
+        return self[name]
+
+    def pop(self, name: str, *default: object) -> object:
+        """As on a dict, of the package's own variables."""
+        return self._local.pop(name, *default)  # type: ignore[arg-type]  # any default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._local, *(_VISIBLE_VARIABLES & set(os.environ))})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@final
+class _Stream:
+    """`sys.stdout` or `sys.stderr`: text out, and nothing else of the real stream."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def write(self, text: str) -> int:
+        """As on a text stream."""
+        return int(getattr(sys, self._name).write(text))
+
+    def flush(self) -> None:
+        """As on a text stream."""
+        getattr(sys, self._name).flush()
+
+    def isatty(self) -> bool:
+        """As on a text stream."""
+        return bool(getattr(sys, self._name).isatty())
+
+
+@contextlib.contextmanager
+def _catch_warnings(*, record: bool = False) -> Iterator[object]:
+    """Without `module`, whose attributes it would swap; the real object holds the real module."""
+    with warnings.catch_warnings(record=record) as log:
+        yield log
+
+
+def _update_wrapper(wrapper: object, wrapped: object) -> object:
+    from ..attributes import write
+
+    return functools.update_wrapper(write(wrapper), wrapped)  # type: ignore[type-var]  # any callable
+
+
+def _wraps(wrapped: object) -> Callable[[object], object]:
+    return lambda wrapper: _update_wrapper(wrapper, wrapped)
+
+
+def _basic_config(**keywords: object) -> None:
+    """Only a level; handlers, files and `force` would change the logging of the whole process."""
+
+
+def _get_type_hints(value: object, *_: object, **keywords: object) -> dict[str, object]:
+    """Annotations of remote code, which the guard has made harmless."""
+    if not (owns_callable(value) or (isinstance(value, type) and owns_class(value))):
+        raise TypeError("get_type_hints() of a function or class of this package only")
+    return typing.get_type_hints(value, include_extras=bool(keywords.get("include_extras", False)))
+
+
+def _version(name: str) -> str:
+    return importlib.metadata.version(str(name))
+
+
+def _find_spec(name: str, package: str | None = None) -> object:
+    """Whether a top-level package is there; the answer is a bare marker, not a spec with a loader."""
+    if type(name) is not str or name.startswith("."):
+        return None
+    return types.SimpleNamespace(name=name) if importlib.util.find_spec(name.partition(".")[0]) else None
+
+
+def replacements(
+    context: PackageContext, import_module: Callable[[str, str | None], object]
+) -> dict[str, object]:
+    """System functions by dotted name."""
+    environment = _Environment()
+
+    def loaded(name: str) -> object:
+        if name not in sys.modules:
+            raise KeyError(name)
+        return import_module(name, None)
+
+    return {
+        "os.environ": environment,
+        "os.getenv": environment.get,
+        "os.putenv": environment.__setitem__,
+        "sys.stdout": _Stream("stdout"),
+        "sys.stderr": _Stream("stderr"),
+        "sys.path": list(sys.path),
+        "sys.modules": _Modules(loaded),
+        "importlib.import_module": import_module,
+        "importlib.util.find_spec": _find_spec,
+        "importlib.metadata.version": _version,
+        "importlib_metadata.version": _version,
+        "functools.wraps": _wraps,
+        "functools.update_wrapper": _update_wrapper,
+        "warnings.catch_warnings": _catch_warnings,
+        "logging.basicConfig": _basic_config,
+        "typing.get_type_hints": _get_type_hints,
+    }
+
+
+@final
+class _Modules(Mapping[str, object]):
+    """`sys.modules`, whose values are the views that an import would give."""
+
+    def __init__(self, load: Callable[[str], object]) -> None:
+        self._load = load
+
+    def __getitem__(self, name: str) -> object:
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in sys.modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+

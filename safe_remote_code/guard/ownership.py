@@ -1,0 +1,68 @@
+"""What belongs to the remote code: classes, functions and instances that it made itself.
+
+A class or function is remote if its code runs on globals that the guard registered. `__module__`
+cannot be forged (the grammar refuses to bind or assign it), but globals need no such argument.
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .context import PackageContext
+
+#: Globals of remote modules by `id`; they are kept alive, so that an id cannot be used again.
+#: Code elsewhere (sentence-transformers, vLLM) tests for this prefix of transformers, so it is kept.
+PACKAGE_PREFIX: Final = "transformers_modules."
+
+_GLOBALS: Final[dict[int, tuple[dict[str, object], PackageContext]]] = {}
+_CLASSES: Final[weakref.WeakSet[type]] = weakref.WeakSet()
+
+
+def register_globals(namespace: dict[str, object], context: PackageContext) -> None:
+    """Mark `namespace` as the globals of a remote module of the package of `context`."""
+    _GLOBALS[id(namespace)] = (namespace, context)
+
+
+def context_of_globals(identity: int) -> PackageContext | None:
+    """The package whose globals have this `id()`, or None: they are not remote."""
+    entry = _GLOBALS.get(identity)
+    return entry[1] if entry else None
+
+
+def is_remote_globals(identity: int) -> bool:
+    """Whether `identity` is the `id()` of a remote module's globals."""
+    return identity in _GLOBALS
+
+
+def register_class(cls: type) -> None:
+    """Mark `cls` as made by remote code."""
+    _CLASSES.add(cls)
+
+
+def owns_class(cls: type) -> bool:
+    """Whether `cls` was made by a class statement of remote code."""
+    if cls in _CLASSES:
+        return True
+    # transformers copies a remote class to add GenerationMixin; the copy bears its `__module__`.
+    module = type.__getattribute__(cls, "__dict__").get("__module__")
+    return type(module) is str and module.startswith(PACKAGE_PREFIX)
+
+
+def owns_callable(value: object) -> bool:
+    """Whether `value` is a function or method whose body is remote code."""
+    if isinstance(value, MethodType):
+        value = value.__func__
+    return isinstance(value, FunctionType) and id(value.__globals__) in _GLOBALS
+
+
+def owns_instance(value: object) -> bool:
+    """Whether the class of `value` was made by remote code."""
+    return owns_class(type(value))
+
+
+def definer(cls: type, name: str) -> type | None:
+    """The class of `cls.__mro__` that defines `name`, or None."""
+    return next((base for base in type.__getattribute__(cls, "__mro__") if name in type.__getattribute__(base, "__dict__")), None)

@@ -1,0 +1,126 @@
+"""The globals that guarded code runs on: builtins, helpers, facades, for one package."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, final
+
+from . import helpers
+from .annotations import inert
+from .attributes import Attributes, GuardedType, class_of, type_of, write
+from .builtins import plain_builtins
+from .facade import Facades
+from .mediated import files, libraries, system
+from .saving import finish_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from .context import PackageContext
+
+
+@final
+class Runtime:
+    """Helpers of one package; `builtins` is what its modules get as `__builtins__`."""
+
+    def __init__(self, context: PackageContext) -> None:
+        self._context = context
+        self._attributes = Attributes(context)
+        # os, sys and importlib replacements exist already; torch's are made when first asked for.
+        fixed = files.replacements(context) | system.replacements(context, self._import_by_name)
+        makers: dict[str, Callable[[], object]] = {
+            **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
+            **libraries.replacements(context),
+        }
+        self._facades = Facades(context.granted, makers)
+        self.builtins = self._builtins(fixed["builtins.open"])
+
+    def _builtins(self, guarded_open: object) -> dict[str, object]:
+        _constant_for_compilers(self._import, self._import_from)
+        return {
+            **plain_builtins(),
+            **self._attributes.builtins(),
+            "open": guarded_open,
+            "type": GuardedType,
+            helpers.IMPORT: self._import,
+            helpers.IMPORT_FROM: self._import_from,
+            helpers.IMPORT_STAR: self._import_star,
+            helpers.ATTRIBUTE: self._attributes.load,
+            helpers.CLASS_OF: class_of,
+            helpers.TYPE_OF: type_of,
+            helpers.WRITE: write,
+            helpers.ANNOTATION: self._annotation,
+            helpers.FINISH_CLASS: finish_class,
+            helpers.GETATTR: getattr,
+            helpers.HASATTR: hasattr,
+            helpers.SETATTR: setattr,
+        }
+
+    # -- imports --------------------------------------------------------------------------------
+
+    def _import(self, name: str, leaf: bool) -> object:
+        module = self._facades.import_module(name)
+        return module if leaf else self._facades.import_module(name.partition(".")[0])
+
+    def _import_from(self, importer: str, level: int, module: str, name: str) -> object:
+        if level == 0:
+            return self._facades.import_name(module, name)
+        package = self._relative(importer, level, module)
+        if package is None or not hasattr(package, name):
+            child = self._relative(importer, level, f"{module}.{name}".lstrip("."))
+            if child is not None:
+                return child
+        if package is None:
+            raise ImportError(f"cannot import name {name!r} from {'.' * level}{module!r}")
+        try:
+            return self._attributes.load(package, name)
+        except AttributeError:
+            raise ImportError(f"cannot import name {name!r} from {package.__name__!r}") from None
+
+    def _import_star(self, importer: str, level: int, module: str) -> None:
+        namespace = vars(self._context.load(importer))
+        if level == 0:
+            found = self._facades.star_names(module)
+        else:
+            package = self._relative(importer, level, module)
+            if package is None:
+                raise ImportError(f"no module {'.' * level}{module}")
+            names = getattr(package, "__all__", None) or [name for name in vars(package) if not name.startswith("_")]
+            found = {str(name): getattr(package, str(name)) for name in names if not str(name).startswith("__")}
+        namespace.update(found)
+
+    def _relative(self, importer: str, level: int, module: str) -> ModuleType | None:
+        folder = posixpath.dirname(importer)
+        for _ in range(level - 1):
+            folder = posixpath.dirname(folder)
+        base = posixpath.join(folder, *module.split(".")) if module else folder
+        for path in (f"{base}.py", f"{base}/__init__.py".lstrip("/")):
+            try:
+                return self._context.load(path)
+            except KeyError:
+                continue
+        return None
+
+    def _import_by_name(self, name: str, package: str | None = None) -> object:
+        """`importlib.import_module`."""
+        if type(name) is not str:
+            raise TypeError("module name must be exactly str")
+        if not name.startswith("."):
+            return self._facades.import_module(name)
+        level = len(name) - len(name.lstrip("."))
+        module = self._relative("", level, name.lstrip("."))
+        if module is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return module
+
+    # -- annotations ----------------------------------------------------------------------------
+
+    def _annotation(self, importer: str, value: object) -> object:
+        return inert(value, vars(self._context.load(importer)), self._attributes.load)
+
+
+def _constant_for_compilers(*functions: Callable[..., object]) -> None:
+    """Let torch.compile take the result of an import inside a forward as the constant that it is."""
+    for function in functions:
+        function.__func__.__dict__["_dynamo_marked_constant"] = True  # type: ignore[attr-defined]  # bound methods

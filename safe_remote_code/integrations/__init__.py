@@ -1,0 +1,1 @@
+"""Faces towards other libraries. Only this package imports transformers, and only when asked."""

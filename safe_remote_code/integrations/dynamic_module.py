@@ -1,0 +1,66 @@
+"""The drop-in for `transformers.dynamic_module_utils.get_class_from_dynamic_module`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RemoteCodeError
+from ..fetch.source import HubOptions
+from ..lockfile import DEFAULT_LOCKFILE
+from ..pipeline import load_package
+from ..reference import parse, parse_source
+from ..refusals import LOG
+
+if TYPE_CHECKING:
+    import os
+
+    from ..policy import Policy
+
+
+def get_class_from_dynamic_module(
+    class_reference: str,
+    pretrained_model_name_or_path: str | os.PathLike[str],
+    cache_dir: str | os.PathLike[str] | None = None,
+    force_download: bool = False,
+    proxies: dict[str, str] | None = None,
+    token: bool | str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    repo_type: str | None = None,
+    code_revision: str | None = None,
+    *,
+    policy: str | os.PathLike[str] | Policy = "default",
+    lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE,
+    **kwargs: Any,
+) -> type:
+    """The class that `class_reference` (`[repo--]module.Class`) names, after every wall said yes.
+
+    As in transformers, but for `policy` (a shipped name, a TOML file or a `Policy`) and `lockfile`.
+    `proxies` and further keyword arguments are taken and ignored, as there. Without a `revision`,
+    the pinned commit is meant, not `main`.
+
+    Raises:
+        RefusedError: a wall said no (`NotPinnedError`, `DigestMismatchError`, `PolicyError`).
+        FetchError: the code could not be read or downloaded.
+        DocumentError: the lock or policy file is malformed.
+        AttributeError: the module has no such class.
+    """
+    options = HubOptions(
+        cache_dir=None if cache_dir is None else str(cache_dir),
+        force_download=force_download,
+        token=token,
+        local_files_only=local_files_only,
+    )
+    try:
+        ref = parse(
+            class_reference,
+            pretrained_model_name_or_path,
+            revision=revision,
+            code_revision=code_revision,
+            repo_type=repo_type,
+        )
+        weights = parse_source(pretrained_model_name_or_path, repo_type)
+        package = load_package(ref, policy=policy, lockfile=lockfile, options=options, weights=weights)
+        return getattr(package.module(ref.path), ref.class_name)  # type: ignore[no-any-return]  # as transformers
+    except RemoteCodeError as error:
+        raise LOG.record(error)

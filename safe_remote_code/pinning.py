@@ -1,0 +1,56 @@
+"""What there is to pin: the code that a repository offers, as a lock entry.
+
+Reads and analyses; it cannot guard or execute, and so serves the command line on unverified code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .analyse import analyse
+from .fetch import fetch
+from .fetch.entry_points import offered_entries, references
+from .lockfile import LockedPackage
+
+if TYPE_CHECKING:
+    from .fetch import Source
+    from .snapshot import Snapshot
+
+
+def entry_roots(source: Source) -> tuple[list[str], list[str]]:
+    """Files and entry points (`module.Class`) that the repository offers; all its modules if it names none."""
+    own = [text for text in references(source) if "--" not in text]
+    paths = {f"{text.rpartition('.')[0]}.py" for text in own}
+    if not paths:
+        paths = set(source.python_files())
+    return sorted(paths), own
+
+
+def package_snapshot(source: Source, extra: tuple[str, ...] = ()) -> Snapshot:
+    """The snapshot of everything that the repository offers to load, plus the files `extra`.
+
+    Raises:
+        RefusedError, FetchError: as `fetch`; or there is no Python file.
+    """
+    paths, _ = entry_roots(source)
+    return fetch(source, sorted({*paths, *extra}))
+
+
+def locked_package(source: Source, extra_entries: tuple[str, ...] = ()) -> tuple[LockedPackage, Snapshot]:
+    """The lock entry for the code of `source` as it is now, and the snapshot that it speaks of.
+
+    Raises:
+        RefusedError, FetchError: the code could not be read, or there is none.
+    """
+    extra_paths = tuple(f"{entry.rpartition('.')[0]}.py" for entry in extra_entries)
+    paths, own = entry_roots(source)
+    whole = fetch(source, sorted({*paths, *extra_paths}))
+    entries = {*own, *extra_entries, *offered_entries(whole, {*paths, *extra_paths})}
+    package = LockedPackage(
+        source=str(source.repo),
+        commit=source.commit,
+        files=whole.manifest,
+        entry_points=tuple(sorted(entries)),
+        capabilities=analyse(whole).capabilities,
+    )
+    return package, whole

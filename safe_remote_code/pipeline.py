@@ -1,0 +1,204 @@
+"""The product in one page: reference to class, through every wall, each stage's value the next one's proof."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, final
+
+from . import monitor
+from .admit import admit
+from .analyse import analyse
+from .errors import DigestMismatchError, MissingFileError, NotPinnedError, RefusedError
+from .execute import LoadedPackage, execute
+from .execute.source_store import lay_out, store_folder
+from .fetch import fetch, open_source
+from .fetch.local import allowed_roots
+from .fetch.source import HubOptions, Source
+from .guard import guard
+from .limits import MAX_FILE_BYTES
+from .lockfile import DEFAULT_LOCKFILE, Lock, read_lock, write_lock
+from .pinning import locked_package, package_snapshot
+from .policy import Policy, load_policy
+from .snapshot import Snapshot, SourceFile, sha256_hex, snapshot
+from .verify import VerifiedSnapshot, verify
+
+if TYPE_CHECKING:
+    from .lockfile import LockedPackage
+    from .reference import ModuleRef, RepoSource
+
+
+@final
+@dataclass(slots=True)
+class _Session:
+    """What one process has loaded: packages by digest and policy, and the last commit of each source."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    packages: dict[tuple[str, str, int], LoadedPackage] = field(default_factory=dict)
+    commits: dict[str, str] = field(default_factory=dict)
+    fresh: dict[object, tuple[tuple[object, ...], LoadedPackage]] = field(default_factory=dict)
+
+
+_SESSION: Final = _Session()
+
+
+def pin_command(ref: ModuleRef, lockfile: Path) -> str:
+    """The command line that would pin the code of `ref`."""
+    where = ref.source.location
+    revision = f" --revision {ref.revision}" if ref.revision and ref.source.kind == "hub" else ""
+    lock = "" if str(lockfile) == DEFAULT_LOCKFILE else f" --lockfile {lockfile}"
+    kind = "" if ref.source.repo_type == "model" else f" --repo-type {ref.source.repo_type}"
+    return f"safe-remote-code pin {where}{revision}{kind}{lock}"
+
+
+def load_package(
+    ref: ModuleRef,
+    *,
+    policy: str | os.PathLike[str] | Policy = "default",
+    lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE,
+    options: HubOptions | None = None,
+    weights: RepoSource | None = None,
+) -> LoadedPackage:
+    """The package that holds `ref`, verified, admitted, guarded and importable.
+
+    `weights` is the repository that the model's other files come from, when the code is another's;
+    remote code may read there too.
+
+    Raises:
+        RefusedError: a wall said no. FetchError: the code could not be had. DocumentError: the
+            lock or policy file is malformed.
+    """
+    chosen, path = load_policy(policy), Path(lockfile)
+    options = options or HubOptions()
+    with _SESSION.lock:
+        key = (ref, chosen.name, id(chosen), path, options)
+        known = _SESSION.fresh.get(key)
+        if known is not None and not options.force_download and known[0] == _signature(known[1], path, ref):
+            return known[1]
+        loaded = _load(ref, chosen, path, options)
+        for repo in (ref.source, weights):
+            if repo is not None:
+                loaded.context.read_roots.update(_read_roots(repo, options))
+                loaded.context.repositories.add(repo.location)
+        _SESSION.fresh[key] = (_signature(loaded, path, ref), loaded)
+        return loaded
+
+
+def _signature(loaded: LoadedPackage, lockfile: Path, ref: ModuleRef) -> tuple[object, ...]:
+    """What must be unchanged on disk for a second load to be the first one again."""
+    paths = [str(lockfile)]
+    if ref.source.kind == "local":
+        paths += [os.path.join(ref.source.location, name) for name in loaded.package.modules]
+    return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -> LoadedPackage:
+    name = str(ref.source)
+    if not policy.allows_source(name):
+        raise RefusedError("the policy does not allow this source", subject=name,
+                           remedy="list it under [sources] allow in your policy")  # fmt: skip
+    _warn_of_walls_off(policy)
+    lock = read_lock(lockfile) if policy.stands("identity") else Lock()
+    source = open_source(ref.source, ref.revision or _locked_commit(lock, name), options)
+    verified = _verified(ref, source, lock, lockfile, policy)
+    if source.commit is not None:
+        _SESSION.commits[name] = source.commit
+    key = (verified.snapshot.digest, name, id(policy))
+    if key not in _SESSION.packages:
+        analysis = analyse(verified.snapshot)
+        admitted = admit(verified, analysis, policy, name)
+        folder = store_folder(verified.snapshot)
+        package = guard(admitted, str(folder))
+        lay_out(verified.snapshot, folder)
+        if policy.stands("monitor"):
+            monitor.install()
+        _SESSION.packages[key] = execute(package, folder, set(), monitored=policy.stands("monitor"))
+    return _SESSION.packages[key]
+
+
+def _warn_of_walls_off(policy: Policy) -> None:
+    if policy.unsafe_disable:
+        walls = ", ".join(sorted(policy.unsafe_disable))
+        warnings.warn(f"policy {policy.name!r} switches walls off: {walls}", RuntimeWarning, stacklevel=6)
+
+
+def _locked_commit(lock: Lock, source: str) -> str | None:
+    """The commit that a load without a revision means: the pinned one, never just `main`.
+
+    Raises:
+        NotPinnedError: several are pinned and none was loaded before in this process.
+    """
+    commits = {package.commit for package in lock.of_source(source) if package.commit}
+    if len(commits) <= 1:
+        return next(iter(commits), None)
+    if _SESSION.commits.get(source) in commits:
+        return _SESSION.commits[source]
+    raise NotPinnedError("several commits are pinned, and none was asked for", subject=source,
+                         remedy=f"pass revision= one of {', '.join(sorted(commits))}")  # fmt: skip
+
+
+def _verified(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path, policy: Policy) -> VerifiedSnapshot:
+    if not policy.stands("identity"):
+        whole = package_snapshot(source, (ref.path,))
+        return VerifiedSnapshot(snapshot=whole, package=None, unsafe_unpinned=True)
+    closure = fetch(source, [ref.path])
+    try:
+        verified = verify(closure, ref, lock, pin_command=pin_command(ref, lockfile))
+    except NotPinnedError:
+        if policy.pinning != "record" or lock.of_source(str(ref.source)):
+            raise
+        return _record(ref, source, lock, lockfile)
+    if verified.package is None:
+        raise RefusedError("verified without a pin", subject=str(ref.source))
+    return VerifiedSnapshot(snapshot=_with_siblings(closure, source, verified.package), package=verified.package)
+
+
+def _with_siblings(closure: Snapshot, source: Source, package: LockedPackage) -> Snapshot:
+    """`closure` and the other pinned files that are there, so that a configuration and a model class of
+    one repository come from one package, and `isinstance(model.config, ConfigClass)` holds.
+
+    Raises:
+        DigestMismatchError: one of them is not the pinned one.
+    """
+    files = list(closure.files)
+    for path, digest in package.files.items():
+        if path in closure:
+            continue
+        try:
+            data = source.read(path, MAX_FILE_BYTES)
+        except MissingFileError:
+            continue  # a checkpoint holds only the files of its own classes
+        if sha256_hex(data) != digest:
+            raise DigestMismatchError(f"the code is not the pinned one: changed {path}", subject=str(source.repo),
+                                      remedy="review the change, then pin --update")  # fmt: skip
+        files.append(SourceFile(path=path, data=data))
+    return snapshot(files)
+
+
+def _record(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path) -> VerifiedSnapshot:
+    """Trust on first use, for exploring: pin what is there now, and say so."""
+    package, whole = locked_package(source, (ref.entry_point,))
+    write_lock(lock.with_package(package, replace_source=False), lockfile)
+    warnings.warn(f"{ref.source}: recorded in {lockfile} on first use, unreviewed", RuntimeWarning, stacklevel=6)
+    return VerifiedSnapshot(snapshot=whole, package=package)
+
+
+def _read_roots(source: RepoSource, options: HubOptions) -> set[str]:
+    if source.kind == "local":
+        return set(allowed_roots(source.location))
+    from huggingface_hub import constants
+
+    folder = "--".join([f"{source.repo_type}s", *source.location.split("/")])
+    return {os.path.realpath(os.path.join(options.cache_dir or constants.HF_HUB_CACHE, folder))}
+

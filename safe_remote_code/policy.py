@@ -1,0 +1,214 @@
+"""Policies: who may load code, what that code is granted, and which walls stand.
+
+Guarantee: a `Policy` that exists grants something, denies by default, and has a `why` for every
+grant. Data files hold the rules (`policies/*.toml`); this module holds the mechanism.
+
+It does not: read the environment, the network, or anything beside the files it is given.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal, final
+
+from .capability import CAPABILITIES, shipped_capabilities
+from .documents import Table, parse_toml, read_bytes
+from .errors import DocumentError
+from .patterns import PATTERN, NamePatterns
+from .shipped import shipped_path
+
+Wall = Literal["identity", "analysis", "guard", "monitor"]
+WALLS: Final = ("identity", "analysis", "guard", "monitor")
+Pinning = Literal["required", "record"]
+_PINNINGS: Final = ("required", "record")
+Deferred = Literal["guard", "refuse"]
+_DEFERREDS: Final = ("guard", "refuse")
+_MAX_EXTENDS_DEPTH: Final = 8
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Dotted names and capabilities that code from `sources` is granted, and why."""
+
+    names: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    sources: tuple[str, ...]
+    why: str
+
+    def __post_init__(self) -> None:
+        if not self.names and not self.capabilities:
+            raise ValueError("a grant grants something")
+        if not self.why.strip():
+            raise ValueError("a grant has a reason")
+
+    def applies_to(self, source: str) -> bool:
+        """Whether `source` (as `RepoSource` spells itself) gets this grant."""
+        return any(fnmatchcase(source, pattern) for pattern in self.sources)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What one source is granted: the question that analysis, guard and monitor ask."""
+
+    source: str
+    names: NamePatterns
+    capabilities: frozenset[str]
+
+    def allows(self, name: str) -> bool:
+        """Whether the dotted `name` is granted and no ungranted capability stands against it."""
+        sink = shipped_capabilities().sink(name)
+        return (sink is None or sink.capability in self.capabilities) and self.names.match(name) is not None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy with its inheritance resolved."""
+
+    name: str
+    grants: tuple[Grant, ...] = field(repr=False)
+    allow: tuple[str, ...] = ("*",)
+    deny: tuple[str, ...] = ()
+    pinning: Pinning = "required"
+    deferred: Deferred = "guard"
+    unsafe_disable: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.grants:
+            raise DocumentError("grants nothing, so no code could load", subject=self.name, remedy="extend 'default'")
+        if not self.allow:
+            raise DocumentError("allows no source", subject=self.name, remedy='list sources under [sources] allow')
+
+    def stands(self, wall: Wall) -> bool:
+        """Whether `wall` is up."""
+        return wall not in self.unsafe_disable
+
+    def allows_source(self, source: str) -> bool:
+        """Whether code of `source` may be considered at all. A deny wins over every allow."""
+        denied = any(fnmatchcase(source, pattern) for pattern in self.deny)
+        return not denied and any(fnmatchcase(source, pattern) for pattern in self.allow)
+
+    def granted(self, source: str) -> Granted:
+        """The grants that apply to `source`."""
+        return _granted(self.grants, source)
+
+
+@lru_cache(maxsize=64)
+def _granted(grants: tuple[Grant, ...], source: str) -> Granted:
+    applying = [grant for grant in grants if grant.applies_to(source)]
+    return Granted(
+        source=source,
+        names=NamePatterns(name for grant in applying for name in grant.names),
+        capabilities=frozenset(name for grant in applying for name in grant.capabilities),
+    )
+
+
+def _grant(table: Table) -> Grant:
+    names, capabilities = table.texts("names"), table.texts("capabilities")
+    for pattern in names:
+        if not PATTERN.fullmatch(pattern):
+            raise table.error("names", f"not a dotted pattern: {pattern!r:.80}")
+        if pattern.split(".")[0].startswith(("*", "?", "[")):
+            raise table.error("names", f"{pattern!r:.80} would grant every library")
+    for capability in capabilities:
+        if capability not in CAPABILITIES:
+            raise table.error("capabilities", f"unknown {capability!r}; known: {', '.join(sorted(CAPABILITIES))}")
+    if not names and not capabilities:
+        raise table.error("names", "a grant lists names or capabilities")
+    why = table.text("why")
+    if not why.strip():
+        raise table.error("why", "a grant says why")
+    sources = table.texts("sources", ("*",))
+    table.done()
+    return Grant(names=names, capabilities=capabilities, sources=sources, why=why)
+
+
+def _choice(table: Table, key: str, choices: tuple[str, ...], default: str) -> str:
+    value = table.text(key, default)
+    if value not in choices:
+        raise table.error(key, f"one of {', '.join(choices)}, not {value!r:.40}")
+    return value
+
+
+def _disabled(table: Table) -> frozenset[str]:
+    walls = table.texts("unsafe_disable")
+    for wall in walls:
+        if wall not in WALLS:
+            raise table.error("unsafe_disable", f"unknown wall {wall!r}; known: {', '.join(WALLS)}")
+    return frozenset(walls)
+
+
+def _parent_path(name: str, beside: Path) -> Path:
+    """`extends` names a shipped policy, or a file relative to the one that extends it."""
+    if name.endswith(".toml"):
+        return beside.parent / name
+    return shipped_path(f"{name}.toml")
+
+
+def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
+    document = str(path)
+    root = parse_toml(read_bytes(path), document)
+    if path in seen or len(seen) > _MAX_EXTENDS_DEPTH:
+        raise root.error("extends", "policies extend each other in a circle")
+    grants: list[Grant] = []
+    base: dict[str, object] = {}
+    deny: list[str] = []
+    disabled: frozenset[str] = frozenset()
+    for parent in root.texts("extends"):
+        loaded = _load(_parent_path(parent, path), (*seen, path))
+        if isinstance(loaded, Policy):
+            grants += loaded.grants
+            deny += loaded.deny
+            disabled |= loaded.unsafe_disable
+            base |= {"allow": loaded.allow, "pinning": loaded.pinning, "deferred": loaded.deferred}
+        else:
+            grants += loaded
+    grants += [_grant(table) for table in root.tables("grant")]
+    if "name" not in root.values and set(root.values) <= {"format", "grant", "extends"} and not base:
+        root.done()
+        return tuple(grants)  # a library of grants, of use only to a policy that extends it
+    sources, identity, analysis, walls = (root.table(key) for key in ("sources", "identity", "analysis", "walls"))
+    policy = Policy(
+        name=root.text("name", path.stem),
+        grants=tuple(grants),
+        allow=sources.texts("allow", base.get("allow", ("*",))),  # type: ignore[arg-type]  # a tuple of ours
+        deny=(*deny, *sources.texts("deny")),
+        pinning=_choice(identity, "pinning", _PINNINGS, str(base.get("pinning", "required"))),  # type: ignore[arg-type]  # checked
+        deferred=_choice(analysis, "deferred", _DEFERREDS, str(base.get("deferred", "guard"))),  # type: ignore[arg-type]  # checked
+        unsafe_disable=disabled | _disabled(walls),
+    )
+    root.get("why")
+    for table in (sources, identity, analysis, walls, root):
+        table.done()
+    return policy
+
+
+def load_policy(policy: str | os.PathLike[str] | Policy = "default") -> Policy:
+    """The policy that `policy` names: a shipped name (`default`, `strict`, `explore`) or a TOML file.
+
+    Raises:
+        DocumentError: there is no such policy, or it is malformed (the place is named).
+    """
+    if isinstance(policy, Policy):
+        return policy
+    text = os.fspath(policy)
+    path = Path(text) if text.endswith(".toml") or os.sep in text else shipped_path(f"{text}.toml")
+    if not path.is_file():
+        raise DocumentError(
+            "no such policy", subject=text, remedy="give a TOML file, or one of: default, strict, explore"
+        )
+    return _load_cached(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache(maxsize=32)
+def _load_cached(path: Path, _modified_ns: int, _size: int) -> Policy:
+    loaded = _load(path, ())
+    if not isinstance(loaded, Policy):
+        raise DocumentError("a library of grants, not a policy", subject=str(path), remedy="extend it from a policy")
+    return loaded

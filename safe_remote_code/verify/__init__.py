@@ -1,0 +1,5 @@
+"""Stage 2: are these the very bytes that were approved?"""
+
+from .pins import VerifiedSnapshot, verify
+
+__all__ = ["VerifiedSnapshot", "verify"]
