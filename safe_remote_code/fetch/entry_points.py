@@ -58,7 +58,10 @@ def _references(document: object) -> Iterator[str]:
     if isinstance(pipelines, dict):
         values += [entry.get("impl") for entry in pipelines.values() if isinstance(entry, dict)]
     for value in values:
-        yield from (item for item in (value if isinstance(value, list | tuple) else [value]) if isinstance(item, str))
+        for item in value if isinstance(value, list | tuple) else [value]:
+            # transformers would fail on any other spelling, too
+            if isinstance(item, str) and item.rpartition("--")[2].count(".") == 1:
+                yield item
 
 
 def references(source: Source) -> tuple[str, ...]:

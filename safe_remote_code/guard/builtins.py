@@ -7,6 +7,7 @@ help, exit, quit, and the exceptions that pass `except Exception` (CVE-2026-5524
 from __future__ import annotations
 
 import builtins
+import importlib
 from typing import Final
 
 _PLAIN: Final = """
@@ -27,10 +28,20 @@ def _exceptions() -> dict[str, object]:
     }
 
 
+def _import_for_native_code(name: str, *_: object, **__: object) -> None:
+    """What C code finds when it imports for itself while a guarded frame is running (`PyImport_Import`).
+
+    It takes the module from `sys.modules` afterwards; nobody is handed one here.
+    """
+    importlib.import_module(name)
+
+
 def plain_builtins() -> dict[str, object]:
     """The builtins that are what they are everywhere, as a new dict.
 
     A dict and no read-only mapping: CPython's LOAD_GLOBAL is fast, and torch.compile works, only
     with an exact dict. Guarded code has no name for it.
     """
-    return {name: getattr(builtins, name) for name in _PLAIN} | _exceptions()
+    return {name: getattr(builtins, name) for name in _PLAIN} | _exceptions() | {
+        "__import__": _import_for_native_code
+    }

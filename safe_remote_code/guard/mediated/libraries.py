@@ -29,6 +29,12 @@ _READERS: Final = (
 #: Take something to write and a path.
 _WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model")
 _IMAGE_LOADERS: Final = ("transformers.image_utils.load_image", "transformers.image_utils.load_images")
+#: Flags of the TorchScript executor that ChatGLM and its kin set at import.
+_JIT_FLAGS: Final = (
+    "torch._C._jit_set_profiling_mode", "torch._C._jit_set_profiling_executor", "torch._C._jit_override_can_fuse_on_cpu",
+    "torch._C._jit_override_can_fuse_on_gpu", "torch._C._jit_set_texpr_fuser_enabled", "torch._C._jit_set_nvfuser_enabled",
+    "torch._C._debug_set_autodiff_subgraph_inlining",
+)  # fmt: skip
 _CACHE_READERS: Final = (
     "transformers.utils.cached_file", "transformers.utils.hub.cached_file",
     "huggingface_hub.hf_hub_download", "huggingface_hub.file_download.hf_hub_download",
@@ -117,6 +123,10 @@ def _from_cache(context: PackageContext, name: str) -> Callable[..., object]:
     return read
 
 
+def _flag(name: str) -> Callable[[bool], object]:
+    return lambda value: _real(name)(bool(value))
+
+
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     """Makers of replacements by dotted name; each is called when its name is first asked for."""
     makers: dict[str, Callable[[], object]] = {
@@ -134,6 +144,8 @@ def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
         makers[name] = lambda name=name: mediated_call(_real(name), "read-path", context)  # type: ignore[misc]  # bound now
     for name in _WRITERS:
         makers[name] = lambda name=name: mediated_call(_real(name), "write-path", context, all_paths=True)  # type: ignore[misc]  # bound now
+    for name in _JIT_FLAGS:
+        makers[name] = lambda name=name: _flag(name)  # type: ignore[misc]  # bound now
     for name in _IMAGE_LOADERS:
         makers[name] = lambda name=name: _image(context, name)  # type: ignore[misc]  # bound now
     for name in _CACHE_READERS:
