@@ -1,20 +1,34 @@
 """Stage 3b: may this verified, analysed code run under this policy?
 
 The allowlist decides, the findings explain. All reasons are collected before the refusal.
+
+1. A use of a library name is granted if the policy lists the name, or an object that it is an attribute
+   of, and no ungranted capability stands against it. A granted module is not a grant of what is in it.
+2. What is not granted, and surely runs at import, refuses; so does a use of a sink that may not be deferred.
+   Everything else waits for the guard, which binds a tombstone.
+3. With the guard wall off, nothing waits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, final
 
+from .analyse.builtin_names import is_plain_builtin, is_refused_builtin
+from .capability import shipped_capabilities
 from .errors import PolicyError
+from .finding import Finding
+from .patterns import NamePatterns
 
 if TYPE_CHECKING:
-    from .analyse import Analysis
-    from .finding import Finding
+    from .analyse import Analysis, Use
+    from .capability import Sinks
+    from .finding import Enforcement
     from .policy import Granted, Policy
     from .verify import VerifiedSnapshot
+
+#: The marker, in the `why` of a grant, that the guard shows a replacement and never the real object.
+_REPLACED: Final = "replaced:"
 
 
 @final
@@ -38,9 +52,115 @@ class AdmittedSnapshot:
         return self.policy.granted(self.source)
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What the policy says of one dotted name."""
+
+    granted: bool
+    replaced: bool = False  # granted, as a replacement that the guard provides
+    listed: bool = False  # the policy lists this very name, but a capability stands against it
+    module: bool = False  # nothing but a module in which something is granted
+    sink: Sinks | None = None
+
+
 def findings(analysis: Analysis, policy: Policy, source: str) -> tuple[Finding, ...]:
     """Every finding about the code under `policy`, sorted by place: what refuses, what the guard holds, notes."""
-    return analysis.findings
+    granted, replaced = policy.granted(source), _replaced(policy, source)
+    verdicts: dict[str, _Verdict] = {}
+    found = list(analysis.findings)
+    spoken = {(item.path, item.line, item.column) for item in found if item.rule == "library-as-value"}
+    for use in analysis.uses:
+        if is_plain_builtin(use.name) or is_refused_builtin(use.name):
+            continue  # the guard has the first ones; refused-builtin has spoken of the others
+        if use.name not in verdicts:
+            verdicts[use.name] = _verdict(use.name, granted, replaced)
+        if not (verdicts[use.name].module and (use.path, use.line, use.column) in spoken):
+            found += _judge_use(use, verdicts[use.name], source)
+    return tuple(sorted(set(found)))
+
+
+def _replaced(policy: Policy, source: str) -> NamePatterns:
+    grants = (grant for grant in policy.grants if grant.why.startswith(_REPLACED) and grant.applies_to(source))
+    return NamePatterns(name for grant in grants for name in grant.names)
+
+
+def _verdict(name: str, granted: Granted, replaced: NamePatterns) -> _Verdict:
+    sink = shipped_capabilities().sink(name)
+    stands_against = sink is not None and sink.capability not in granted.capabilities
+    owner = _granted_object(name, granted)
+    if owner is not None and replaced.match(owner) == "exact":
+        return _Verdict(granted=True, replaced=True, sink=sink)
+    if stands_against:
+        return _Verdict(granted=False, listed=granted.names.match(name) == "exact", sink=sink)
+    module = owner is None and granted.names.covers_below(name)
+    return _Verdict(granted=owner is not None, module=module)
+
+
+def _granted_object(name: str, granted: Granted) -> str | None:
+    """The longest leading part of `name` that is granted and is an object of a library."""
+    owner = name
+    while owner:
+        match = granted.names.match(owner)
+        if match == "exact" or (match == "wildcard" and (owner == name or not _may_be_module(owner))):
+            return owner
+        owner = owner.rpartition(".")[0]
+    return None
+
+
+def _may_be_module(name: str) -> bool:
+    """A wildcard grant shows submodules too, and what they hold needs a grant of its own; classes are capitalised."""
+    return name.rpartition(".")[2].lstrip("_")[:1].islower()
+
+
+def _judge_use(use: Use, verdict: _Verdict, source: str) -> list[Finding]:
+    if verdict.replaced:
+        if use.how == "import":
+            return []
+        return [_finding(use, verdict, source, "mediated-name", f"{use.name} is replaced under the guard", "guard")]
+    if verdict.granted or use.how == "store":  # foreign-write has spoken of stores
+        return []
+    if use.how == "import":
+        if verdict.module:
+            return []
+        return [_finding(use, verdict, source, "ungranted-import", f"{use.name} is not granted", "guard")]
+    if verdict.module:
+        message = f"{use.name} is a module of which only parts are granted"
+        return [_finding(use, verdict, source, "ungranted-name", message, "guard")]
+    return [_finding(use, verdict, source, "ungranted-name", _message(use, verdict.sink), _enforcement(use, verdict))]
+
+
+def _message(use: Use, sink: Sinks | None) -> str:
+    return f"{use.name} is not granted" + (f" ({sink.capability}: {sink.why})" if sink else "")
+
+
+def _enforcement(use: Use, verdict: _Verdict) -> Enforcement:
+    if verdict.listed or use.name.startswith("builtins."):
+        return "guard"
+    if verdict.sink is not None and not verdict.sink.defer:
+        return "refuse"
+    return "refuse" if use.when == "import" and use.how == "call" else "guard"
+
+
+def _finding(use: Use, verdict: _Verdict, source: str, rule: str, message: str, enforcement: Enforcement) -> Finding:
+    capability = verdict.sink.capability if verdict.sink else ""
+    remedy = "" if verdict.replaced else _remedy(use.name, capability, source)
+    return Finding(
+        path=use.path, line=use.line, column=use.column, rule=rule, message=message, remedy=remedy,
+        capability=capability, name=use.name, enforcement=enforcement,
+    )  # fmt: skip
+
+
+def _remedy(name: str, capability: str, source: str) -> str:
+    capabilities = f', capabilities = ["{capability}"]' if capability else ""
+    return f'if you trust it, grant names = ["{name}"]{capabilities} to sources = ["{source}"]'
+
+
+def _enforced(found: tuple[Finding, ...], policy: Policy) -> tuple[Finding, ...]:
+    """Without the guard, or if the policy wants it, what would wait for the guard refuses as well."""
+    if policy.stands("guard") and policy.deferred == "guard":
+        return found
+    return tuple(replace(item, enforcement="refuse") if item.enforcement == "guard" else item for item in found)
 
 
 def judge(analysis: Analysis, policy: Policy, source: str) -> None:
@@ -54,6 +174,21 @@ def judge(analysis: Analysis, policy: Policy, source: str) -> None:
                           remedy="list it under [sources] allow in your policy")  # fmt: skip
     if not policy.stands("analysis"):
         return
+    found = _enforced(findings(analysis, policy, source), policy)
+    refusing = tuple(sorted(item for item in found if item.enforcement == "refuse"))
+    if refusing:
+        number = "1 finding" if len(refusing) == 1 else f"{len(refusing)} findings"
+        raise PolicyError(
+            f"policy {policy.name!r} refuses this code: {number}", subject=source, findings=refusing,
+            remedy=_judge_remedy(refusing, source),
+        )  # fmt: skip
+
+
+def _judge_remedy(refusing: tuple[Finding, ...], source: str) -> str:
+    remedy = f"read the report of `safe-remote-code audit {source}`"
+    if any(item.rule.startswith("ungranted-") for item in refusing):
+        remedy += f"; if you trust the code, `safe-remote-code policy suggest {source}` prints the grant that it needs"
+    return remedy
 
 
 def admit(verified: VerifiedSnapshot, analysis: Analysis, policy: Policy, source: str) -> AdmittedSnapshot:

@@ -7,7 +7,7 @@ policy grants.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal, final
 
@@ -113,6 +113,15 @@ def _attributes(table: Table) -> dict[str, SensitiveAttribute]:
     return dict.fromkeys(names, entry)
 
 
+def _stricter(one: SensitiveAttribute | None, other: SensitiveAttribute) -> SensitiveAttribute:
+    """Two libraries may list one name: the stricter kind holds, for the receivers of both."""
+    if one is None:
+        return other
+    strict, lenient = sorted((one, other), key=lambda entry: -_KINDS.index(entry.kind))
+    both = (*strict.receivers, *lenient.receivers) if strict.receivers and lenient.receivers else ()
+    return replace(strict, receivers=both)
+
+
 def parse_capabilities(data: bytes, document: str) -> CapabilityTable:
     """Read a capability table.
 
@@ -124,9 +133,7 @@ def parse_capabilities(data: bytes, document: str) -> CapabilityTable:
     attributes: dict[str, SensitiveAttribute] = {}
     for table in root.tables("attribute"):
         for name, entry in _attributes(table).items():
-            # Two libraries may list one name; the stricter kind wins.
-            if name not in attributes or _KINDS.index(entry.kind) > _KINDS.index(attributes[name].kind):
-                attributes[name] = entry
+            attributes[name] = _stricter(attributes.get(name), entry)
     root.done()
     if not sinks or not attributes:
         raise root.error("", "an empty capability table would call everything harmless")

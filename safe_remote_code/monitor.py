@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, final
 
 from .guard.mediated import calls
@@ -53,13 +54,14 @@ _CODE: Final = (
 _ENVIRONMENT: Final = ("os.putenv", "os.unsetenv", "os.chdir", "os.fchdir", "os.chroot", "signal.signal", "resource.setrlimit")
 #: Events whose first (and for some second) arguments are paths that would change.
 _WRITES: Final = (
-    "os.remove", "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.chown",
+    "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.chown",
     "os.utime", "os.setxattr", "os.removexattr", "os.lchmod", "os.chflags", "os.mkfifo", "os.mknod", "sqlite3.connect",
-    "shutil.rmtree", "shutil.move", "shutil.copyfile", "shutil.copytree", "shutil.make_archive", "shutil.unpack_archive",
+    "shutil.rmtree", "shutil.make_archive", "shutil.unpack_archive",
     "tempfile.mkstemp", "tempfile.mkdtemp", "mmap.__new__", "glob.glob/write",
 )  # fmt: skip
 _LISTINGS: Final = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob")
-_TWO_PATHS: Final = frozenset(["os.rename", "os.link", "os.symlink", "shutil.move", "shutil.copyfile", "shutil.copytree"])
+_MOVES: Final = ("os.rename", "os.link", "os.symlink", "shutil.move")
+_COPIES: Final = ("shutil.copyfile", "shutil.copytree", "shutil.copymode", "shutil.copystat")
 _SAFE_PICKLE_MODULES: Final = ("collections", "torch", "torch._utils", "torch._tensor", "torch.storage", "torch.nn.parameter",
                                "numpy", "numpy.dtype", "numpy._core.multiarray", "numpy.core.multiarray")  # fmt: skip
 _SAFE_PICKLE_NAMES: Final = frozenset(
@@ -84,13 +86,15 @@ def _path(value: object) -> str | None:
         return os.path.realpath(os.fsdecode(value))
     if isinstance(value, str):
         return os.path.realpath(str.__str__(value))
+    if isinstance(value, PurePath):
+        return os.path.realpath(PurePath.__str__(value))
     return None
 
 
 def _open(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
     path = _path(arguments[0])
     if path is None:
-        return None  # a descriptor that is open already
+        return None if isinstance(arguments[0], int) else "file-read"  # a descriptor is open already
     flags = arguments[2] if len(arguments) > 2 and isinstance(arguments[2], int) else 0
     if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
         return None if context.may_write(path) or path == "/dev/null" else "file-write"
@@ -104,8 +108,12 @@ def _write(context: PackageContext, arguments: tuple[object, ...]) -> str | None
     return None if path is not None and context.may_write(path) else "file-write"
 
 
-def _write_two(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+def _move(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
     return _write(context, arguments[:1]) or _write(context, arguments[1:2])
+
+
+def _copy(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    return _open(context, arguments[:1]) or _write(context, arguments[1:2])
 
 
 def _listing(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
@@ -132,7 +140,8 @@ _RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(_CODE, _always("introspection")),
     **dict.fromkeys(_ENVIRONMENT, _always("environment")),
     **dict.fromkeys(_WRITES, _write),
-    **dict.fromkeys(_TWO_PATHS, _write_two),
+    **dict.fromkeys(_MOVES, _move),
+    **dict.fromkeys(_COPIES, _copy),
     **dict.fromkeys(_LISTINGS, _listing),
     "open": _open,
     "pickle.find_class": _unpickle,

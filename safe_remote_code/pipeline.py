@@ -123,7 +123,7 @@ def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -
         lay_out(verified.snapshot, folder)
         if policy.stands("monitor"):
             monitor.install()
-        _SESSION.packages[key] = execute(package, folder, set(), monitored=policy.stands("monitor"))
+        _SESSION.packages[key] = execute(package, folder, {os.path.realpath(folder)}, monitored=policy.stands("monitor"))
     return _SESSION.packages[key]
 
 

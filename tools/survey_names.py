@@ -34,11 +34,9 @@ def segment(pattern: str) -> re.Pattern[str]:
 
 
 def segment_matches(pattern: str, name: str) -> bool:
-    """One segment against one name; `*` alone leaves private names out."""
-    if pattern == "*":
-        return not name.startswith("_")
-    if pattern == "**":  # sinks only: any name, private ones too
-        return True
+    """One segment against one name; a wildcard leaves private names out unless it begins with `_`."""
+    if name.startswith("_") and not pattern.startswith("_"):
+        return False
     return segment(pattern).match(name) is not None
 
 
@@ -61,6 +59,13 @@ class Table:
             if covers(pattern, name):
                 return label
         return None
+
+    def holds_something_inside(self, name: str) -> bool:
+        """Whether `name` is a package or module in which something is listed: importing it gives a facade."""
+        depth = name.count(".") + 1
+        candidates = self._by_root.get(name.partition(".")[0], ())
+        deeper = (pattern.split(".")[:depth] for pattern, _ in candidates if pattern.count(".") >= depth)
+        return any(covers(".".join(leading), name) for leading in deeper)
 
 
 def grants(folder: Path) -> Table:
@@ -174,7 +179,8 @@ def main() -> None:
     granted, refused = grants(chosen.policies), sinks(chosen.policies)
     for name, paths in sorted(users.items(), key=lambda item: (-len(item[1]), item[0])):
         sink = refused.find(name)
-        verdict = f"sink:{sink}" if sink else "granted" if granted.find(name) else "absent"
+        shown = granted.find(name) or granted.holds_something_inside(name)
+        verdict = f"sink:{sink}" if sink else "granted" if shown else "absent"
         if len(paths) >= chosen.at_least and verdict.startswith(chosen.only or ""):
             print(len(paths), verdict, name, *([paths[0]] if chosen.files else []))
 

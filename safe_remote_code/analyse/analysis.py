@@ -1,34 +1,35 @@
-"""Findings and uses of one snapshot."""
+"""Findings and uses of one snapshot.
+
+Guarantee: each file is parsed once and walked once; what cannot be parsed is a finding. The answer
+depends on the text of the files and the shipped tables alone, not on a policy, the order of the
+files, or what is installed.
+"""
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Final, final
+
+from ..capability import shipped_capabilities
+from ..errors import RefusedError
+from ..syntax import parse
+from .builtin_names import is_plain_builtin
+from .context import Context
+from .names import Resolver
+from .rules import RULES, unknown_syntax, unreadable
+from .use import Use
+from .uses import USE_NODES, uses_of
+from .walk import FileWalk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..finding import Finding
-    from ..snapshot import Snapshot
+    from ..snapshot import Snapshot, SourceFile
+    from .context import Check
 
-When = Literal["import", "conditional", "call"]
-How = Literal["import", "load", "call", "store"]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Use:
-    """One place where code spells a dotted name of a library (or `builtins.x`).
-
-    `when` it runs: `import` (surely, at import), `conditional` (at import, but under `if`, `try`,
-    `with` or a loop), `call` (inside a function). `how` it is used: bound by an import, read,
-    called, or assigned to.
-    """
-
-    path: str
-    line: int
-    column: int
-    name: str
-    when: When
-    how: How
+_Dispatch = dict[type[ast.AST], tuple["Check", ...]]
 
 
 @final
@@ -42,6 +43,76 @@ class Analysis:
     capabilities: tuple[str, ...] = ()
 
 
+def _dispatch() -> _Dispatch:
+    classes = {cls for cls in vars(ast).values() if isinstance(cls, type) and issubclass(cls, ast.AST)}
+    table: _Dispatch = {}
+    for cls in classes:
+        checks = tuple(rule.check for rule in RULES if rule.check is not None and _looks_at(rule.nodes, cls))
+        if checks:
+            table[cls] = checks
+    return table
+
+
+def _looks_at(nodes: tuple[type[ast.AST], ...], cls: type[ast.AST]) -> bool:
+    return cls in nodes or ast.AST in nodes
+
+
+_CHECKS: Final = _dispatch()
+#: For node classes that this Python's `ast` does not list, should there be any.
+_UNKNOWN_CHECKS: Final = (unknown_syntax.check,)
+
+
 def analyse(snapshot: Snapshot) -> Analysis:
     """Analyse every file of `snapshot`. Never raises for what the code holds: that is a finding."""
-    return Analysis(digest=snapshot.digest, findings=(), uses=())
+    findings: set[Finding] = set()
+    walks: dict[str, FileWalk] = {}
+    for file in snapshot.files:
+        read = _read(file)
+        if isinstance(read, FileWalk):
+            walks[file.path] = read
+        else:
+            findings.add(read)
+    uses = _judge(walks, findings)
+    return Analysis(
+        digest=snapshot.digest,
+        findings=tuple(sorted(findings)),
+        uses=tuple(sorted(uses)),
+        capabilities=_capabilities(uses),
+    )
+
+
+def _read(file: SourceFile) -> FileWalk | Finding:
+    try:
+        return FileWalk(file.path, file.text, parse(file.text, file.path))
+    except RefusedError as error:
+        return unreadable.refusal(file.path, error)
+    except RecursionError:
+        return unreadable.refusal(file.path, RefusedError("nested too deep", subject=file.path))
+
+
+def _judge(walks: Mapping[str, FileWalk], findings: set[Finding]) -> set[Use]:
+    table = shipped_capabilities()
+    resolver = Resolver(walks)
+    uses: set[Use] = set()
+    for walk in walks.values():
+        try:
+            _judge_file(Context(walk, resolver, table), findings, uses)
+        except RecursionError:
+            resolver.reset()
+            findings.add(unreadable.refusal(walk.path, RefusedError("nested too deep", subject=walk.path)))
+    return uses
+
+
+def _judge_file(context: Context, findings: set[Finding], uses: set[Use]) -> None:
+    for node in context.walk.nodes:
+        cls = node.__class__
+        for check in _CHECKS.get(cls, _UNKNOWN_CHECKS):
+            findings.update(check(node, context))
+        if cls in USE_NODES:
+            uses.update(uses_of(node, context))
+
+
+def _capabilities(uses: set[Use]) -> tuple[str, ...]:
+    table = shipped_capabilities()
+    names = {use.name for use in uses if not is_plain_builtin(use.name)}
+    return tuple(sorted({sinks.capability for name in names if (sinks := table.sink(name)) is not None}))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import string
+import sys
+from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
@@ -17,6 +19,7 @@ from ..errors import GuardViolationError
 from ..grammar import CHECKED, refused_attribute, refused_attribute_store
 from .facade import Facade
 from .mediated.calls import mediated_call
+from .mediated.registries import guarded_register
 from .ownership import definer, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
@@ -192,8 +195,10 @@ class Attributes:
         if name == "__dict__":
             return self._namespace(receiver)
         value = getattr(receiver, name)
-        if owns_callable(value):
+        if owns_callable(value) or isinstance(receiver, Facade):
             return value
+        if name == "register":
+            return guarded_register(receiver, value, self._context) if callable(value) else value
         if name in ("__getattr__", "__getattribute__"):
             return self._reader(receiver, value)
         if name in ("__setattr__", "__delattr__"):
@@ -204,25 +209,29 @@ class Attributes:
 
     def _load_sensitive(self, receiver: object, name: str) -> object:
         entry = self._sensitive[name]
-        if entry.capability in self._context.granted.capabilities:
-            return getattr(receiver, name)
-        kind = receiver if isinstance(receiver, type) else type(receiver)
-        home = None if isinstance(receiver, super) else definer(kind, name)
-        own_instance = not isinstance(receiver, type) and owns_class(kind)
         value = getattr(receiver, name)
-        if entry.receivers and not _is_one_of(kind, entry.receivers):
+        if entry.capability in self._context.granted.capabilities:
             return value
-        if (home is not None and owns_class(home)) or (home is None and own_instance and kind is not super):
+        if entry.receivers and not _is_one_of(receiver, entry.receivers):
+            return value
+        if self._is_own(receiver, name):
             # What remote code made, it may hold; but a saving method of its own, when remote code
             # calls it, is not a call by the user and opens no folder for writing.
             return mediated_call(value, None, self._context) if entry.kind == "write-path" and callable(value) else value
         if isinstance(value, int | float | str | bytes | bool | type(None)):
             return value
         if entry.kind == "refused" or not callable(value):
-            raise self._context.violation(
-                f"{name} of {kind.__qualname__} is not granted ({entry.why})", entry.capability, name
-            )
+            what = f"{name} of {getattr(receiver, '__qualname__', type(receiver).__qualname__)} is not granted ({entry.why})"
+            raise self._context.violation(what, entry.capability, name)
         return mediated_call(value, entry.kind, self._context, receiver)
+
+    def _is_own(self, receiver: object, name: str) -> bool:
+        """Whether `receiver.name` is something that the remote code itself put there."""
+        if isinstance(receiver, super):
+            return False
+        kind = receiver if isinstance(receiver, type) else type(receiver)
+        home = definer(kind, name)
+        return owns_class(kind) if home is None else owns_class(home)
 
     def _namespace(self, receiver: object) -> object:
         if isinstance(receiver, _OPAQUE):
@@ -272,8 +281,21 @@ class Attributes:
                 self.check_format(specification, depth + 1)
 
 
-def _is_one_of(cls: type, dotted: tuple[str, ...]) -> bool:
-    return any(f"{base.__module__}.{base.__qualname__}" in dotted for base in type.__getattribute__(cls, "__mro__"))
+def _is_one_of(receiver: object, dotted: tuple[str, ...]) -> bool:
+    """Whether `receiver` is an instance or subclass of one of the classes `dotted` that are loaded."""
+    classes = _loaded_classes(dotted, len(sys.modules))
+    return isinstance(receiver, classes) or (isinstance(receiver, type) and issubclass(receiver, classes))
+
+
+@lru_cache(maxsize=512)
+def _loaded_classes(dotted: tuple[str, ...], _modules: int) -> tuple[type, ...]:
+    found = []
+    for name in dotted:
+        module, _, attribute = name.rpartition(".")
+        value = getattr(sys.modules.get(module), attribute, None)
+        if isinstance(value, type):
+            found.append(value)
+    return tuple(found)
 
 
 def _field_parts(field_name: str) -> list[tuple[bool, object]]:

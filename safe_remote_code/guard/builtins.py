@@ -1,7 +1,7 @@
 """The builtins of guarded code: an allowlist of names, some of them replaced.
 
-Not here: eval, exec, compile, __import__, globals, locals, vars, memoryview, input, breakpoint,
-help, exit, quit, and the exceptions that pass `except Exception` (CVE-2026-55244).
+Not here: the exceptions that pass `except Exception` (CVE-2026-55244). Tombstones, which say what was
+refused: eval, exec, compile, globals, locals, vars, memoryview and the interactive ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ frozenset hash hex id int isinstance issubclass iter len list map max min next o
 repr reversed round set slice sorted staticmethod str sum super tuple zip
 Ellipsis NotImplemented True False None __debug__ __build_class__
 """.split()
+BURIED: Final = ("eval", "exec", "compile", "globals", "locals", "vars", "memoryview", "input", "breakpoint", "help", "exit", "quit")
 _NOT_EXCEPTIONS: Final = frozenset(["BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit",
                                     "BaseExceptionGroup", "ExceptionGroup"])  # fmt: skip
 

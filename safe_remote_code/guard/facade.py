@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Values that cannot carry anything with them.
 _CONSTANTS: Final = (int, float, complex, str, bytes, bool, type(None), type(NotImplemented), enum.Enum)
+#: transformers swaps the functions of these while it loads weights; a remembered answer would be wrong.
+_VOLATILE: Final = ("torch.nn.init",)
 _MODULE_NAMES: Final = ("__version__", "__name__", "__doc__")
 
 
@@ -160,7 +162,8 @@ class Facades:
     def attribute(self, facade: Facade, name: str) -> object:
         """Resolve `name` of `facade` against the policy, and remember the answer."""
         value = self._resolve(facade.__name__, name)
-        vars(facade)[name] = value
+        if facade.__name__ not in _VOLATILE:
+            vars(facade)[name] = value
         return value
 
     def _resolve(self, module: str, name: str) -> object:
@@ -244,4 +247,6 @@ def _read_only(real: object) -> object:
         return list(real)
     if type(real) is set:
         return frozenset(real)
+    if any(base.__qualname__ == "GeneralInterface" for base in type(real).__mro__):
+        return type(real)()  # transformers' registries of functions: same entries, assignments stay here
     return real

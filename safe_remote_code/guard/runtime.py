@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, final
 from . import helpers
 from .annotations import inert
 from .attributes import Attributes, GuardedType, class_of, type_of, write
-from .builtins import plain_builtins
-from .facade import Facades
-from .mediated import files, libraries, system
+from .builtins import BURIED, plain_builtins
+from .facade import Facades, Tombstone
+from .mediated import files, libraries, registries, system
 from .saving import finish_class
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Runtime:
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
             **libraries.replacements(context),
+            **registries.replacements(),
         }
         self._facades = Facades(context.granted, makers)
         self.builtins = self._builtins(fixed["builtins.open"])
@@ -40,6 +41,7 @@ class Runtime:
         _constant_for_compilers(self._import, self._import_from)
         return {
             **plain_builtins(),
+            **{name: Tombstone(f"builtins.{name}", self._context.source) for name in BURIED},
             **self._attributes.builtins(),
             "open": guarded_open,
             "type": GuardedType,

@@ -37,7 +37,8 @@ PRELOAD = (
 
 
 # Bound here, because fixtures replace them in their modules: that is what some are for.
-dumps, os_open, os_write, os_close, listdir = json.dumps, os.open, os.write, os.close, os.listdir
+encode = json.JSONEncoder(default=repr).encode
+os_open, os_write, os_close, listdir = os.open, os.write, os.close, os.listdir
 
 
 class World(dict[str, Any]):
@@ -206,7 +207,7 @@ class Child:
         report = {"hit_stage": self.hit_stage, "reached": self.reached, "errors": self.errors}
         report["refusals"] = _refusals()
         result = os_open(self.request["result"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os_write(result, dumps(report, default=repr).encode())
+        os_write(result, encode(report).encode())
         os_close(result)
 
 

@@ -160,6 +160,7 @@ class _Folder:
         command = [self.host.python, "-m", "safe_remote_code", "pin", str(self.repo)]
         done = subprocess.run(
             [*command, "--lockfile", str(self.lock)],
+            check=False,
             capture_output=True,
             text=True,
             timeout=PIN_SECONDS,
@@ -167,6 +168,8 @@ class _Folder:
             env=self.host.env,
             stdin=subprocess.DEVNULL,
         )
+        if done.returncode not in (0, 1) or "No module named" in done.stderr:
+            raise RuntimeError(f"pin is broken, which stops nothing: {done.stderr[-2000:]}")
         return None if done.returncode == 0 else f"pin ended with {done.returncode}: {done.stderr[-2000:]}"
 
     def write_policy(self, off: Sequence[str]) -> None:
@@ -213,7 +216,8 @@ class _Folder:
     def _report(self) -> dict[str, Any]:
         empty: dict[str, Any] = {"hit_stage": None, "errors": [], "refusals": [], "reached": []}
         try:
-            return empty | json.loads((self.path / "result.json").read_text())
+            report: dict[str, Any] = json.loads((self.path / "result.json").read_text())
+            return empty | report
         except (OSError, ValueError):
             return empty
 

@@ -1,6 +1,6 @@
 """Runs the attack body and prints, class of technique by wall, what got through.
 
-    python -m tests.attack.run [--mode native|guarded|all] [--only GLOB]
+    python -m tests.attack.run [--mode native|guarded|all] [--only GLOB ...]
                                [--settings NAME ...] [--json OUT]
 
 Natively every fixture must hit its canary at the stage that its header names: a fixture
@@ -27,33 +27,48 @@ from .fixture import WALLS, Fixture
 from .harness import Outcome
 
 BODY = harness.ROOT / "fixtures" / "escapes"
+CONTROL = Path(__file__).parent / "control" / "benign.py"
 SETTINGS: dict[str, tuple[str, ...]] = (
     {"whole": ()}
     | {f"no-{wall}": (wall,) for wall in WALLS}
     | {f"only-{wall}": tuple(w for w in WALLS if w != wall) for wall in WALLS}
 )
+SEEN_LATE = ("port", "read")  # canaries that may be found only after the process ended
 DEFAULT_SETTINGS = ("whole", *(f"no-{wall}" for wall in WALLS))
 
 
-def body(pattern: str) -> list[Fixture]:
-    """The fixtures whose name matches; a pattern that matches none is an error."""
-    paths = sorted(path for path in BODY.glob("*.py") if fnmatch.fnmatch(path.stem, pattern))
+def body(patterns: Sequence[str]) -> list[Fixture]:
+    """The fixtures whose name matches one of the patterns; no match is an error."""
+    paths = sorted(path for path in BODY.glob("*.py") if _matches(path.stem, patterns))
     if not paths:
-        raise SystemExit(f"no fixture in {BODY} matches {pattern!r}")
+        raise SystemExit(f"no fixture in {BODY} matches {patterns!r}")
     return [fixtures.read(path) for path in paths]
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def run_native(items: Sequence[Fixture]) -> list[Outcome]:
     with harness.zygote("native") as host:
+        _control(host)
         return [_told(harness.run(host, item), item) for item in items]
 
 
 def run_guarded(items: Sequence[Fixture], settings: Sequence[str]) -> dict[str, list[Outcome]]:
     with harness.zygote("guarded") as host:
+        _control(host)
         return {
             name: [_told(harness.run(host, item, off=SETTINGS[name]), item) for item in items]
             for name in settings
         }
+
+
+def _control(host: harness.Zygote) -> None:
+    """A harmless model must pass every stage; else a run that stops everything proves nothing."""
+    outcome = harness.run(host, fixtures.read(CONTROL))
+    if outcome.canary_hit or outcome.error_type or "getattr" not in outcome.reached:
+        raise SystemExit(f"the harmless control fails in {host.mode} mode: {outcome}")
 
 
 def _told(outcome: Outcome, item: Fixture) -> Outcome:
@@ -71,7 +86,7 @@ def dead(items: Sequence[Fixture], outcomes: Sequence[Outcome]) -> list[str]:
         f"{item.technique}: header says {item.stage}, hit at {outcome.stage}"
         f" ({outcome.error_type}: {outcome.error_message})"
         for item, outcome in zip(items, outcomes, strict=True)
-        if not outcome.canary_hit or (item.canary != "port" and outcome.stage != item.stage)
+        if not outcome.canary_hit or (item.canary not in SEEN_LATE and outcome.stage != item.stage)
     ]
 
 
@@ -131,7 +146,7 @@ def _list(title: str, lines: Sequence[str]) -> bool:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--mode", choices=("native", "guarded", "all"), default="all")
-    parser.add_argument("--only", default="*", metavar="GLOB")
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="GLOB")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=DEFAULT_SETTINGS)
     parser.add_argument("--json", type=Path, metavar="OUT")
     return parser.parse_args(arguments)

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import shutil
 import sys
 import traceback
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 SEED = 20261123
+_MAX_DATA_BYTES = 8 << 30  # a wrong size in a config must fail here, not take the machine's memory
 
 
 def main() -> int:
@@ -42,9 +44,10 @@ def main() -> int:
 
 
 def _isolate(modules: Path) -> None:
-    """No network, a module cache of this process's own, one thread: set before torch and transformers are imported."""
+    """No network, a module cache of this process's own, one thread, bounded memory: before torch is imported."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_MODULES_CACHE=str(modules), OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     sys.dont_write_bytecode = True
+    resource.setrlimit(resource.RLIMIT_DATA, (_MAX_DATA_BYTES, _MAX_DATA_BYTES))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -258,7 +261,7 @@ def _tensor(description: dict[str, Any], generator: Any, torch: Any) -> Any:
     elif kind == "normal":
         made = torch.randn(shape, generator=generator)
     elif kind == "arange":
-        made = torch.arange(shape[-1]).expand(shape).contiguous()
+        made = torch.arange(description["shape"][-1]).expand(shape).contiguous()
     else:
         made = {"ones": torch.ones, "zeros": torch.zeros}[kind](shape, dtype=torch.long)
     return made.to(getattr(torch, description["dtype"])) if "dtype" in description else made

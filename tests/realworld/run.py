@@ -88,7 +88,7 @@ def _probe(mode: str, folder: Path, spec: specs.Repository, work: Path, argument
     try:
         with log.open("wb") as stream:
             verbose = ["--verbose"] if arguments.verbose else []
-            done = subprocess.run([*command, *verbose], stdout=stream, stderr=stream, timeout=_SECONDS_PER_PROBE)
+            done = subprocess.run([*command, *verbose], stdout=stream, stderr=stream, timeout=_SECONDS_PER_PROBE, env=_environment())
     except subprocess.TimeoutExpired:
         return {"config": {"error": f"no result after {_SECONDS_PER_PROBE} s"}}
     if arguments.verbose:
@@ -100,13 +100,18 @@ def _probe(mode: str, folder: Path, spec: specs.Repository, work: Path, argument
 
 
 def _cli(*words: str) -> tuple[bool, str]:
-    """Run `safe-remote-code` beside this Python; whether it exited 0, and its last line."""
-    command = [str(Path(sys.executable).parent / "safe-remote-code"), *words]
+    """Run this checkout's `safe-remote-code`; whether it exited 0, and its last line."""
+    command = [sys.executable, "-m", "safe_remote_code", *words]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_PER_PROBE, env={**os.environ, "NO_COLOR": "1"})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_PER_PROBE, env=_environment())
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, str(error)
     return done.returncode == 0, _last_line(done.stderr or done.stdout)
+
+
+def _environment() -> dict[str, str]:
+    """This checkout comes first, so that a Python of another transformers version can be used without installing it."""
+    return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def _last_line(text: str) -> str:

@@ -27,7 +27,8 @@ _READERS: Final = (
     "PIL.Image.open", "PIL.ImageFont.truetype",
 )  # fmt: skip
 #: Take something to write and a path.
-_WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model")
+_WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model",
+                   "transformers.dynamic_module_utils.custom_object_save", "transformers.configuration_utils.custom_object_save")  # fmt: skip
 _IMAGE_LOADERS: Final = ("transformers.image_utils.load_image", "transformers.image_utils.load_images")
 #: Flags of the TorchScript executor that ChatGLM and its kin set at import.
 _JIT_FLAGS: Final = (
@@ -123,6 +124,11 @@ def _from_cache(context: PackageContext, name: str) -> Callable[..., object]:
     return read
 
 
+def _fx_wrap(function: object) -> object:
+    """Marks a function as a leaf of symbolic tracing, by writing to globals; tracing then looks into it instead."""
+    return function
+
+
 def _flag(name: str) -> Callable[[bool], object]:
     return lambda value: _real(name)(bool(value))
 
@@ -136,6 +142,8 @@ def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
         "torch.serialization.save": lambda: _save(context),
         "numpy.load": lambda: _numpy_load(context),
         "torch.compile": lambda: _compile(context),
+        "torch.fx.wrap": lambda: _fx_wrap,
+        "torch.fx._symbolic_trace.wrap": lambda: _fx_wrap,
         "torch.jit.script": lambda: _script(context, "torch.jit.script"),
         "torch.jit._script.script": lambda: _script(context, "torch.jit.script"),
         "torch.jit.script_if_tracing": lambda: _script(context, "torch.jit.script_if_tracing"),

@@ -1,0 +1,52 @@
+# `make demo` and `make test` do all set-up themselves; the only needs are Python 3.11+ and make.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
+RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
+
+.PHONY: setup demo test check realworld attack bench test-matrix fuzz build clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements-test.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -r requirements-test.txt
+	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m tests.realworld.assemble --subset ci
+	@touch $@
+
+demo: $(READY)
+	@$(RUN) $(BIN)/python -m demo
+
+check: $(READY)
+	$(BIN)/ruff check safe_remote_code tests demo benchmarks
+	$(BIN)/mypy
+
+test: check
+	$(RUN) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests
+
+realworld: $(READY)
+	$(RUN) $(BIN)/python -m tests.realworld.run
+
+attack: $(READY)
+	$(RUN) $(BIN)/python -m tests.attack.run
+
+bench: $(READY)
+	$(RUN) $(BIN)/python -m benchmarks
+
+test-matrix:
+	PYTHON="$(PYTHON)" tools/test_matrix.sh
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.property.fuzz
+
+build: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) build dist

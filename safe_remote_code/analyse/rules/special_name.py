@@ -1,0 +1,93 @@
+"""A special (``__x__``) name, bound or read as a variable.
+
+What
+    Any binding form (assignment, ``def``, ``class``, every kind of parameter, ``:=``, ``except as``,
+    ``import as``, ``for``, ``with``, comprehension and ``match`` targets, ``global``, ``nonlocal``) or a read
+    of a name with two underscores on both sides, outside the short lists in `grammar.py`.
+
+Why it matters
+    ``__builtins__``, ``__import__``, ``__loader__`` and ``__spec__`` lead to everything. Guards were bypassed
+    by one binding form that their authors forgot (CVE-2026-55830: a positional-only parameter named like
+    a guard hook).
+
+Example
+    ``def f(__builtins__, /): ...``
+
+Instead
+    Give the variable an ordinary name.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ...grammar import is_dunder, refused_binding, refused_variable
+from ..context import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...finding import Finding
+    from ..context import Context
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.alias):
+        yield (node.asname or node.name).partition(".")[0]
+    elif isinstance(node, ast.Global | ast.Nonlocal):
+        yield from node.names
+    else:
+        for field in ("name", "rest"):
+            name = getattr(node, field, None)
+            if isinstance(name, str):
+                yield name
+
+
+def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
+    if isinstance(node, ast.Name):
+        name = node.id
+        if name[:2] != "__":  # the common case, decided at once
+            return ()
+        if isinstance(node.ctx, ast.Load):
+            why = refused_variable(name)
+            return [context.finding(node, RULE.id, f"{name} {why}", name=name)] if why else ()
+    return [
+        context.finding(node, RULE.id, f"{name} {why}", name=name)
+        for name in _bound(node)
+        if (why := _refused(node, name))
+    ]
+
+
+def _refused(node: ast.AST, name: str) -> str | None:
+    if isinstance(node, ast.ClassDef) and is_dunder(name):
+        return "is a special name that may not be bound"
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None  # special-method decides
+    return refused_binding(name)
+
+
+_FIELDED = tuple(
+    getattr(ast, name)
+    for name in (
+        "ClassDef",
+        "ExceptHandler",
+        "MatchAs",
+        "MatchStar",
+        "MatchMapping",
+        "TypeVar",
+        "ParamSpec",
+        "TypeVarTuple",
+    )
+    if hasattr(ast, name)
+)
+RULE = Rule(
+    id="special-name",
+    nodes=(ast.Name, ast.arg, ast.alias, ast.Global, ast.Nonlocal, *_FIELDED),
+    check=_check,
+    documentation=__doc__,
+)
