@@ -54,7 +54,8 @@ def _measure(chosen: list[Subject], place: Workplace, arguments: argparse.Namesp
     for subject in chosen:
         if "running" in kinds:
             samples, _ = place.run("benchmarks.running", subject.name, str(place.lockfile), str(arguments.rounds))
-            yield from (Measurement(name=item["name"], native=tuple(item["native"]), ours=tuple(item["ours"])) for item in samples)
+            for item in samples:
+                yield Measurement(name=item["name"], native=tuple(item["native"]), ours=tuple(item["ours"]))
         if "fresh" in kinds:
             yield from load_fresh(subject, place, arguments.processes)
         if "imported" in kinds:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .workplace import Workplace
 
 #: What transformers imports for a model class, sooner or later; `load-imported` has it before the clock starts.
-_IMPORTED = ("modeling_utils", "modeling_outputs", "generation", "masking_utils", "modeling_layers", "models.auto.modeling_auto")
+_IMPORTED = (
+    "modeling_utils", "modeling_outputs", "generation", "masking_utils", "modeling_layers", "models.auto.modeling_auto",
+)  # fmt: skip
 
 
 def load_fresh(subject: Subject, place: Workplace, rounds: int) -> list[Measurement]:

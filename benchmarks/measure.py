@@ -50,7 +50,8 @@ class Measurement:
         """One line for people."""
         low, high = self.spread
         native, ours = (1e3 * statistics.median(samples) for samples in (self.native, self.ours))
-        return f"{self.name:<34} {native:>10.3f} {ours:>10.3f} {self.ratio:>7.3f}   {low:.3f} - {high:.3f} ({len(self.native)})"
+        spread = f"{low:.3f} - {high:.3f} ({len(self.native)})"
+        return f"{self.name:<34} {native:>10.3f} {ours:>10.3f} {self.ratio:>7.3f}   {spread}"
 
 
 def interleave(sample: Callable[[Side], list[float]], rounds: int, warmups: int = 1) -> list[dict[Side, list[float]]]:

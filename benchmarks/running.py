@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ def run(name: str, lockfile: Path, rounds: int) -> Iterator[Measurement]:
     yield from _repeated(subject, lockfile, rounds)
     for device, suffix in [("cpu", "")] + [("cuda", "-cuda")] * torch.cuda.is_available():
         placed = {key: value.to(device) if hasattr(value, "to") else value for key, value in inputs.items()}
-        yield from _on_device(subject, {side: model.to(device) for side, model in models.items()}, placed, suffix, rounds)
+        moved: dict[Side, torch.nn.Module] = {side: model.to(device) for side, model in models.items()}
+        yield from _on_device(subject, moved, placed, suffix, rounds)
 
 
 def _models(subject: Subject, lockfile: Path) -> tuple[dict[Side, torch.nn.Module], dict[str, Any]]:
@@ -92,10 +94,11 @@ def _on_device(
     with torch.no_grad():
         yield from _measured(f"forward{suffix}/{subject.name}", lambda side: models[side](**inputs), rounds)
         if subject.generate is not None:
-            prompt = {key: value for key, value in inputs.items() if key != "use_cache"} | dict(subject.generate)
+            prompt = {**subject.generate, **inputs}
             yield from _measured(f"generate{suffix}/{subject.name}", lambda side: models[side].generate(**prompt), rounds)
         if subject.compiles:
-            compiled = {side: torch.compile(model, fullgraph=True, backend=_backend()) for side, model in models.items()}
+            compile_ = partial(torch.compile, fullgraph=True, backend=_backend())
+            compiled = {side: compile_(model) for side, model in models.items()}
             yield from _measured(f"compile{suffix}/{subject.name}", lambda side: compiled[side](**inputs), rounds)
 
 

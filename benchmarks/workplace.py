@@ -43,7 +43,7 @@ class Workplace:
         write_lock(lock, self.lockfile)
 
     def run(self, module: str, *words: str) -> tuple[Any, float]:
-        """Run `python -m module words` here; what it printed as JSON on its last line, and its seconds from start to exit."""
+        """Run `python -m module words`; the JSON of its last line, and its seconds from start to exit."""
         command = [sys.executable, "-m", module, *words]
         start = time.perf_counter()
         done = subprocess.run(

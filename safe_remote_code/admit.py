@@ -60,6 +60,7 @@ class _Verdict:
     granted: bool
     replaced: bool = False  # granted, as a replacement that the guard provides
     listed: bool = False  # the policy lists this very name, but a capability stands against it
+    maybe: bool = False  # inside something that a wildcard grants, which may be a module
     module: bool = False  # nothing but a module in which something is granted
     sink: Sinks | None = None
 
@@ -94,7 +95,8 @@ def _verdict(name: str, granted: Granted, replaced: NamePatterns) -> _Verdict:
     if stands_against:
         return _Verdict(granted=False, listed=granted.names.match(name) == "exact", sink=sink)
     module = owner is None and granted.names.covers_below(name)
-    return _Verdict(granted=owner is not None, module=module)
+    maybe = owner is None and granted.names.match(name.rpartition(".")[0]) is not None
+    return _Verdict(granted=owner is not None, module=module, maybe=maybe)
 
 
 def _granted_object(name: str, granted: Granted) -> str | None:
@@ -135,7 +137,7 @@ def _message(use: Use, sink: Sinks | None) -> str:
 
 
 def _enforcement(use: Use, verdict: _Verdict) -> Enforcement:
-    if verdict.listed or use.name.startswith("builtins."):
+    if verdict.listed or verdict.maybe or use.name.startswith("builtins."):
         return "guard"
     if verdict.sink is not None and not verdict.sink.defer:
         return "refuse"

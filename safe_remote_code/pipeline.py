@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Final, final
 from . import monitor
 from .admit import admit
 from .analyse import analyse
-from .errors import DigestMismatchError, MissingFileError, NotPinnedError, RefusedError
+from .errors import NotPinnedError, RefusedError
 from .execute import LoadedPackage, execute
 from .execute.source_store import lay_out, store_folder
 from .fetch import fetch, open_source
 from .fetch.local import allowed_roots
 from .fetch.source import HubOptions, Source
 from .guard import guard
-from .limits import MAX_FILE_BYTES
 from .lockfile import DEFAULT_LOCKFILE, Lock, read_lock, write_lock
 from .pinning import locked_package, package_snapshot
 from .policy import Policy, load_policy
-from .snapshot import Snapshot, SourceFile, sha256_hex, snapshot
 from .verify import VerifiedSnapshot, verify
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ def _signature(loaded: LoadedPackage, lockfile: Path, ref: ModuleRef) -> tuple[o
     """What must be unchanged on disk for a second load to be the first one again."""
     paths = [str(lockfile)]
     if ref.source.kind == "local":
-        paths += [os.path.join(ref.source.location, name) for name in loaded.package.modules]
+        paths += [os.path.join(ref.source.location, name) for name in loaded.modules]
     return tuple(_stamp(path) for path in paths)
 
 
@@ -114,16 +112,23 @@ def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -
     verified = _verified(ref, source, lock, lockfile, policy)
     if source.commit is not None:
         _SESSION.commits[name] = source.commit
-    key = (verified.snapshot.digest, name, id(policy))
+    package = _package(verified, policy, name)
+    if not package.holds(verified.snapshot):
+        admitted = admit(verified, analyse(verified.snapshot), policy, name)
+        guarded = guard(admitted, str(package.folder))
+        lay_out(verified.snapshot, package.folder)
+        package.extend(guarded)
+    return package
+
+
+def _package(verified: VerifiedSnapshot, policy: Policy, name: str) -> LoadedPackage:
+    """The package that the files of `verified` belong to; configuration, model and tokenizer share one."""
+    key = (verified.package_digest, name, id(policy))
     if key not in _SESSION.packages:
-        analysis = analyse(verified.snapshot)
-        admitted = admit(verified, analysis, policy, name)
-        folder = store_folder(verified.snapshot)
-        package = guard(admitted, str(folder))
-        lay_out(verified.snapshot, folder)
         if policy.stands("monitor"):
             monitor.install()
-        _SESSION.packages[key] = execute(package, folder, {os.path.realpath(folder)}, monitored=policy.stands("monitor"))
+        folder = store_folder(verified.package_digest)
+        _SESSION.packages[key] = execute(name, verified.package_digest, policy, folder)
     return _SESSION.packages[key]
 
 
@@ -149,49 +154,24 @@ def _locked_commit(lock: Lock, source: str) -> str | None:
 
 
 def _verified(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path, policy: Policy) -> VerifiedSnapshot:
+    closure = fetch(source, [ref.path])
     if not policy.stands("identity"):
         whole = package_snapshot(source, (ref.path,))
-        return VerifiedSnapshot(snapshot=whole, package=None, unsafe_unpinned=True)
-    closure = fetch(source, [ref.path])
+        return VerifiedSnapshot(snapshot=closure, package=None, unsafe_unpinned=whole.digest)
     try:
-        verified = verify(closure, ref, lock, pin_command=pin_command(ref, lockfile))
+        return verify(closure, ref, lock, pin_command=pin_command(ref, lockfile))
     except NotPinnedError:
         if policy.pinning != "record" or lock.of_source(str(ref.source)):
             raise
-        return _record(ref, source, lock, lockfile)
-    if verified.package is None:
-        raise RefusedError("verified without a pin", subject=str(ref.source))
-    return VerifiedSnapshot(snapshot=_with_siblings(closure, source, verified.package), package=verified.package)
+        return VerifiedSnapshot(snapshot=closure, package=_record(ref, source, lock, lockfile))
 
 
-def _with_siblings(closure: Snapshot, source: Source, package: LockedPackage) -> Snapshot:
-    """`closure` and the other pinned files that are there, so that a configuration and a model class of
-    one repository come from one package, and `isinstance(model.config, ConfigClass)` holds.
-
-    Raises:
-        DigestMismatchError: one of them is not the pinned one.
-    """
-    files = list(closure.files)
-    for path, digest in package.files.items():
-        if path in closure:
-            continue
-        try:
-            data = source.read(path, MAX_FILE_BYTES)
-        except MissingFileError:
-            continue  # a checkpoint holds only the files of its own classes
-        if sha256_hex(data) != digest:
-            raise DigestMismatchError(f"the code is not the pinned one: changed {path}", subject=str(source.repo),
-                                      remedy="review the change, then pin --update")  # fmt: skip
-        files.append(SourceFile(path=path, data=data))
-    return snapshot(files)
-
-
-def _record(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path) -> VerifiedSnapshot:
+def _record(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path) -> LockedPackage:
     """Trust on first use, for exploring: pin what is there now, and say so."""
-    package, whole = locked_package(source, (ref.entry_point,))
+    package, _ = locked_package(source, (ref.entry_point,))
     write_lock(lock.with_package(package, replace_source=False), lockfile)
     warnings.warn(f"{ref.source}: recorded in {lockfile} on first use, unreviewed", RuntimeWarning, stacklevel=6)
-    return VerifiedSnapshot(snapshot=whole, package=package)
+    return package
 
 
 def _read_roots(source: RepoSource, options: HubOptions) -> set[str]:

@@ -16,6 +16,7 @@ from ..errors import RefusedError
 from ..syntax import parse
 from .builtin_names import is_plain_builtin
 from .context import Context
+from .imports import surely_imported
 from .names import Resolver
 from .rules import RULES, unknown_syntax, unreadable
 from .use import Use
@@ -94,9 +95,10 @@ def _judge(walks: Mapping[str, FileWalk], findings: set[Finding]) -> set[Use]:
     table = shipped_capabilities()
     resolver = Resolver(walks)
     uses: set[Use] = set()
+    sure = surely_imported(walks)
     for walk in walks.values():
         try:
-            _judge_file(Context(walk, resolver, table), findings, uses)
+            _judge_file(Context(walk, resolver, table, walk.path in sure), findings, uses)
         except RecursionError:
             resolver.reset()
             findings.add(unreadable.refusal(walk.path, RefusedError("nested too deep", subject=walk.path)))

@@ -68,12 +68,13 @@ class Rule:
 
 @final
 class Context:
-    """One file under analysis."""
+    """One file under analysis. `sure`: it is imported whenever the repository's code is."""
 
-    __slots__ = ("_resolver", "table", "walk")
+    __slots__ = ("_resolver", "sure", "table", "walk")
 
-    def __init__(self, walk: FileWalk, resolver: Resolver, table: CapabilityTable) -> None:
+    def __init__(self, walk: FileWalk, resolver: Resolver, table: CapabilityTable, sure: bool = True) -> None:
         self.walk = walk
+        self.sure = sure
         self._resolver = resolver
         self.table = table
 
@@ -122,8 +123,8 @@ class Context:
         return isinstance(parent, _FUNCTION_PARENTS) and not self.walk.places[node].annotation
 
     def when_sure(self, node: ast.AST) -> bool:
-        """Whether `node` runs whenever the file is imported."""
-        return self.walk.places[node].when == "import"
+        """Whether `node` runs whenever the repository's code is imported."""
+        return self.sure and self.walk.places[node].when == "import"
 
     def enforcement(self, node: ast.AST) -> Enforcement:
         """`refuse` for what surely runs at import, `guard` for what may never run."""

@@ -59,6 +59,6 @@ def _imports(node: ast.alias, context: Context) -> Iterator[Use]:
 
 def _use(node: ast.alias | ast.expr, name: str, how: How, context: Context, surely: bool = True) -> Use:
     when = context.place(node).when
-    if when == "import" and not surely:
+    if when == "import" and not (surely and context.sure):
         when = "conditional"
     return Use(path=context.walk.path, line=node.lineno, column=context.column(node), name=name, when=when, how=how)

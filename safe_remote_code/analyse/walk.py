@@ -15,6 +15,8 @@ from .scopes import Binding, OwnTarget, Place, Scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .use import When
+
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SIMPLE: Final = (ast.Name, ast.Attribute, ast.Call, ast.IfExp, ast.BoolOp, ast.NamedExpr)
 #: Fields that hold no node, or a node without fields.
@@ -47,6 +49,7 @@ class FileWalk:
         self.scope = Scope("module", None)
         self.imported: set[str] = set()  # dotted names that are modules for sure
         self.defined: set[str] = set()  # names of functions and of attributes that some class body binds
+        self.own_imports: list[tuple[OwnTarget, When]] = []
         self.postponed = _postponed_annotations(tree)
         self._visit(tree, tree, Place(self.scope, "import"))
 
@@ -135,6 +138,8 @@ class FileWalk:
             self.parents[alias] = node
             self.places[alias] = place
             target: OwnTarget | str = _own(node, alias.name, self.path) if node.level else f"{module}.{alias.name}"
+            if isinstance(target, OwnTarget):
+                self.own_imports.append((target, place.when))
             if alias.name == "*":
                 place.scope.module.stars.append(target if isinstance(target, OwnTarget) else module)
                 continue

@@ -49,7 +49,7 @@ def audit(
     outcome = Outcome()
     examinations = []
     for location in sources:
-        with outcome.each():
+        with outcome.each(location):
             found = examine(options.opened(location, revision, repo_type, local_files_only), chosen)
             examinations.append(found)
             if found.of_standing("refused"):

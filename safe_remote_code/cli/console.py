@@ -5,6 +5,7 @@ Nothing is ever parsed as rich markup, and lines are not wrapped, so that a pipe
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import DocumentError, PolicyError, RemoteCodeError
+from ..errors import DocumentError, FetchError, PolicyError, RemoteCodeError
 from ..report.visible import visible, visible_lines
 from .exits import CLEAN, exit_code
 
@@ -86,8 +87,8 @@ class Outcome:
         self.code = max(self.code, code)
 
     @contextmanager
-    def each(self) -> Iterator[None]:
-        """Turn a refusal or a failed fetch in the body into a message and an exit code.
+    def each(self, location: str) -> Iterator[None]:
+        """Turn a refusal or a failed fetch in the body, about `location`, into a message and an exit code.
 
         Raises:
             DocumentError: our own lock or policy is malformed, for every source alike.
@@ -98,4 +99,6 @@ class Outcome:
             raise
         except RemoteCodeError as error:
             tell(error_lines(error))
+            if isinstance(error, FetchError) and not os.path.isdir(location):
+                tell(f"  There is no directory {location} here, so the name was taken for a Hub repository.")
             self.add(exit_code(error))

@@ -68,7 +68,7 @@ def pin(
                        update=update, add=add, hub=hub)  # fmt: skip
     outcome = Outcome()
     for location in sources:
-        with outcome.each():
+        with outcome.each(location):
             _pin(options.opened(location, revision, repo_type, local_files_only), location, request)
     return outcome.code
 

@@ -47,7 +47,7 @@ def verify(sources: tuple[str, ...], lockfile: Path, repo_type: str) -> int:
     lock = read_lock(lockfile)
     outcome = Outcome()
     for location in sources:
-        with outcome.each():
+        with outcome.each(location):
             if not _verify(location, repo_type, lock, lockfile):
                 outcome.add(REFUSED)
     return outcome.code

@@ -12,6 +12,7 @@ import builtins
 import importlib
 import importlib.abc
 import importlib.machinery
+import os
 import re
 import sys
 import threading
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ..guard import GuardedPackage
+    from ..guard import GuardedModule, GuardedPackage
+    from ..policy import Policy
+    from ..snapshot import Snapshot
 
 _LOCK: Final = threading.RLock()
 
@@ -42,23 +45,41 @@ def package_name(source: str, digest: str) -> str:
 
 @final
 class LoadedPackage:
-    """The modules of one guarded package, made as they are asked for."""
+    """The modules of one guarded package, added as they are admitted, made as they are asked for."""
 
-    def __init__(self, package: GuardedPackage, folder: Path, read_roots: set[str], *, monitored: bool) -> None:
-        admitted = package.admitted
-        self.package = package
+    def __init__(self, source: str, digest: str, policy: Policy, folder: Path) -> None:
         self.folder = folder
-        self.name = package_name(admitted.source, admitted.verified.snapshot.digest)
+        self.name = package_name(source, digest)
+        self.modules: dict[str, GuardedModule] = {}
         self.context = PackageContext(
-            source=admitted.source,
-            digest=admitted.verified.snapshot.digest,
-            granted=admitted.granted,
-            read_roots=read_roots,
-            monitored=monitored,
+            source=source,
+            digest=digest,
+            granted=policy.granted(source),
+            read_roots={os.path.realpath(folder)},
+            monitored=policy.stands("monitor"),
             load=self.module,
         )
-        self._builtins = Runtime(self.context).builtins if package.guarded else vars(builtins)
-        self._paths = {self._module_name(path): path for path in package.modules}
+        self._policy = policy
+        self._builtins = Runtime(self.context).builtins if policy.stands("guard") else vars(builtins)
+        self._paths: dict[str, str] = {}
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether every file of `snapshot` is here already, admitted and guarded."""
+        return all(path in self.modules for path in snapshot.manifest)
+
+    def extend(self, package: GuardedPackage) -> None:
+        """Add the modules of `package`.
+
+        Raises:
+            ValueError: it belongs to another package or policy.
+        """
+        admitted = package.admitted
+        same = admitted.verified.package_digest == self.context.digest and admitted.policy is self._policy
+        if not same or admitted.source != self.context.source:
+            raise ValueError("a package is extended by its own modules only")
+        for path, module in package.modules.items():
+            self.modules.setdefault(path, module)
+            self._paths[self._module_name(path)] = path
 
     def _module_name(self, path: str) -> str:
         stem = path.removesuffix(".py").removesuffix("/__init__")
@@ -70,7 +91,7 @@ class LoadedPackage:
         Raises:
             KeyError: the package has no such file.
         """
-        if path not in self.package.modules:
+        if path not in self.modules:
             raise KeyError(path)
         return importlib.import_module(self._module_name(path))
 
@@ -92,11 +113,11 @@ class LoadedPackage:
         namespace = vars(module)
         namespace["__builtins__"] = self._builtins
         register_globals(namespace, self.context)
-        exec(self.package.modules[path].code, namespace)
+        exec(self.modules[path].code, namespace)
 
     def text(self, path: str) -> str:
         """The source of `path`, for `inspect`."""
-        return self.package.modules[path].file.text
+        return self.modules[path].file.text
 
 
 @final
@@ -144,9 +165,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 _FINDER: Final = _Finder()
 
 
-def execute(package: GuardedPackage, folder: Path, read_roots: set[str], *, monitored: bool) -> LoadedPackage:
-    """Make `package` importable. Its modules run when they are first asked for."""
-    loaded = LoadedPackage(package, folder, read_roots, monitored=monitored)
+def execute(source: str, digest: str, policy: Policy, folder: Path) -> LoadedPackage:
+    """An importable package without modules yet; they run when, added, they are first asked for."""
+    loaded = LoadedPackage(source, digest, policy, folder)
     with _LOCK:
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)

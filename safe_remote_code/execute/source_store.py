@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
 
-def store_folder(snapshot: Snapshot) -> Path:
-    """Where the files of `snapshot` lie: `$XDG_CACHE_HOME/safe-remote-code/sources/<digest>`."""
+def store_folder(digest: str) -> Path:
+    """Where the files of the package `digest` lie: `$XDG_CACHE_HOME/safe-remote-code/sources/<digest>`."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "safe-remote-code" / "sources" / snapshot.digest.removeprefix("sha256:")
+    return Path(base) / "safe-remote-code" / "sources" / digest.removeprefix("sha256:")
 
 
 def lay_out(snapshot: Snapshot, folder: Path) -> None:

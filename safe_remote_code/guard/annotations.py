@@ -32,13 +32,13 @@ class GuardedReference(typing.ForwardRef, _root=True):  # type: ignore[call-arg,
 
     __slots__ = ()
 
-    def __init__(self, text: str, namespace: Mapping[str, object], read: Reader) -> None:
+    def __init__(self, text: str, namespace: Mapping[str, object], read: Reader, *, whole: bool = False) -> None:
         super().__init__("object")  # what typing would compile; never used
         self.__forward_arg__ = text
-        _STATES[id(self)] = (self, namespace, read)
+        _STATES[id(self)] = (self, namespace, read, whole)
 
     def _evaluate(self, *_arguments: object, **_keywords: object) -> object:
-        _, namespace, read = _STATES[id(self)]
+        _, namespace, read, _ = _STATES[id(self)]
         return evaluate(self.__forward_arg__, namespace, read)
 
     def __eq__(self, other: object) -> bool:
@@ -48,11 +48,12 @@ class GuardedReference(typing.ForwardRef, _root=True):  # type: ignore[call-arg,
         return hash(self.__forward_arg__)
 
     def __repr__(self) -> str:
-        return f"ForwardRef({self.__forward_arg__!r})"
+        # A whole annotation that was text shows as text: `inspect.signature` prints what it prints natively.
+        return repr(self.__forward_arg__) if _STATES[id(self)][3] else f"ForwardRef({self.__forward_arg__!r})"
 
 
 #: By `id`, and alive: remote code can hold a reference, and must find no namespace on it.
-_STATES: Final[dict[int, tuple[GuardedReference, Mapping[str, object], Reader]]] = {}
+_STATES: Final[dict[int, tuple[GuardedReference, Mapping[str, object], Reader, bool]]] = {}
 
 
 def evaluate(text: str, namespace: Mapping[str, object], read: Reader) -> object:
@@ -112,10 +113,12 @@ def inert(value: object, namespace: Mapping[str, object], read: Reader) -> objec
     """`value`, with every text in it that typing would evaluate replaced by a `GuardedReference`."""
 
     def make(part: object) -> object:
+        if isinstance(part, str):
+            return _reference(str.__str__(part), namespace, read)
         return inert(part, namespace, read)
 
     if isinstance(value, str):
-        return _reference(str.__str__(value), namespace, read)
+        return _reference(str.__str__(value), namespace, read, whole=True)
     if isinstance(value, typing.ForwardRef) and not isinstance(value, GuardedReference):
         return GuardedReference(str(value.__forward_arg__), namespace, read)
     if isinstance(value, list):
@@ -130,13 +133,13 @@ def inert(value: object, namespace: Mapping[str, object], read: Reader) -> objec
     return _rebuild(value, changed)
 
 
-def _reference(text: str, namespace: Mapping[str, object], read: Reader) -> object:
+def _reference(text: str, namespace: Mapping[str, object], read: Reader, *, whole: bool = False) -> object:
     if len(text) > _MAX_TEXT:
         return typing.Any
     # dataclasses look for these in text; they must see the real thing to leave such fields out.
     if any(word in text.split("[")[0] for word in _CLASS_LEVEL):
         return evaluate(text, namespace, read)
-    return GuardedReference(text, namespace, read)
+    return GuardedReference(text, namespace, read, whole=whole)
 
 
 def _rebuild(value: Any, arguments: tuple[object, ...]) -> object:

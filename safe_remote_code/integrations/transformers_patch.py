@@ -24,6 +24,7 @@ from ..pipeline import load_package
 from ..policy import Policy, load_policy
 from ..reference import ModuleRef, parse_source
 from ..refusals import LOG
+from ..snapshot import snapshot
 from .dynamic_module import get_class_from_dynamic_module
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class _Installation:
         """As transformers, but the saved code is the verified text, whatever lies on disk."""
         package = _package_of(obj)
         if package is not None:
-            lay_out(package.package.admitted.verified.snapshot, package.folder)
+            lay_out(snapshot(module.file for module in package.modules.values()), package.folder)
         result = self._originals["custom_object_save"](obj, folder, config=config)
         if package is not None:
             for path in result or ():
@@ -137,7 +138,7 @@ def _package_of(obj: object) -> LoadedPackage | None:
 
 
 def _write_verified(package: LoadedPackage, saved: Path) -> None:
-    for path, module in package.package.modules.items():
+    for path, module in package.modules.items():
         if Path(path).name == saved.name and saved.read_bytes() != module.file.data:
             saved.write_bytes(module.file.data)
 

@@ -32,7 +32,7 @@ def _uri(examination: Examination, path: str) -> str:
     if repo.kind == "hub":
         kind = "" if repo.repo_type == "model" else f"{repo.repo_type}s/"
         revision = examination.commit or "main"
-    return "https://huggingface.co/" + quote(f"{kind}{repo.location}/blob/{revision}/{path}")
+        return "https://huggingface.co/" + quote(f"{kind}{repo.location}/blob/{revision}/{path}")
     place = os.path.normpath(os.path.join(repo.location, path))
     near = os.path.relpath(place)
     if near.startswith(os.pardir):

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 class VerifiedSnapshot:
     """A snapshot with the evidence that it was approved.
 
-    `package` is the locked package that holds it; None only with `unsafe_unpinned`, which says that
-    the policy switched the identity wall off.
+    `package` is the locked package that holds it; None only if the policy switched the identity
+    wall off, and then `unsafe_unpinned` is the digest of all code of the repository.
     """
 
     snapshot: Snapshot
     package: LockedPackage | None
-    unsafe_unpinned: bool = False
+    unsafe_unpinned: str = ""
 
     def __post_init__(self) -> None:
         if self.package is None:
@@ -45,6 +45,11 @@ class VerifiedSnapshot:
                 raise ValueError("a verified snapshot has a pin")
         elif not _holds(self.package, self.snapshot):
             raise DigestMismatchError("the pin is of other bytes", subject=self.package.source)
+
+    @property
+    def package_digest(self) -> str:
+        """Digest of the whole package that this snapshot is a part of."""
+        return self.package.digest if self.package is not None else self.unsafe_unpinned
 
 
 def _holds(package: LockedPackage, snapshot: Snapshot) -> bool:

@@ -98,6 +98,24 @@ def test_a_remedy_names_the_exact_grant() -> None:
     assert SOURCE in finding.remedy
 
 
+def test_a_file_that_is_imported_under_a_condition_may_never_run() -> None:
+    kernel = "import triton_pre_mlir\n@triton_pre_mlir.jit\ndef f(): pass\n"
+    for text, enforcement in (
+        ("from . import kernel\n", "refuse"),
+        ("from .kernel import f\n", "refuse"),
+        ("def g():\n    from .kernel import f\n", "guard"),
+        ("try:\n    from .kernel import f\nexcept ImportError:\n    f = None\n", "guard"),
+        ("x = 1\n", "refuse"),
+    ):
+        found = admit.findings(of(text, kernel=kernel), policy(), SOURCE)
+        assert [item.enforcement for item in found if item.rule == "ungranted-name"] == [enforcement], text
+
+
+def test_what_a_wildcard_may_grant_waits_for_the_guard() -> None:
+    found = judged("import os\nx = os.path.sep.join([])\n", policy("os.path.*"))
+    assert found == [("ungranted-name", "os.path.sep.join", "guard")]
+
+
 # -- judge --------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,8 @@ What
     A string in an annotation (also nested, as in ``Optional["…"]``), or a whole annotation when
     ``from __future__ import annotations`` turns it into text, that holds a call, a lambda, an attribute which
     code may not read, or anything but names, attributes, subscripts, ``|``, constants, tuples and lists.
-    ``Literal[…]`` and the metadata of ``Annotated[…]`` stay text and are left alone; text that is not
+    A call whose arguments are names that nothing binds (``"torch.Tensor(B, L)"``) cannot happen and is left to
+    the guard. ``Literal[…]`` and the metadata of ``Annotated[…]`` stay text and are left alone; text that is not
     Python (``Float[Tensor, "batch channels"]``) can never be evaluated and is only noted.
 
 Why it matters
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...grammar import refused_attribute, refused_variable
 from ..context import Rule
+from ..names import BUILTIN_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +76,7 @@ def _expression(node: ast.expr, context: Context) -> Iterator[Complaint]:
     """Complaints about the strings in a type expression."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            yield from _text(node.value, 0)
+            yield from _text(node.value, context)
     elif isinstance(node, ast.Name):
         yield from _named(node, context)
     elif isinstance(node, ast.Subscript):
@@ -95,7 +97,7 @@ def _named(node: ast.Name, context: Context) -> Iterator[Complaint]:
         return
     for value in context.bound_values(node):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield from _text(value.value, 0)
+            yield from _text(value.value, context)
         elif isinstance(value, ast.JoinedStr) or (isinstance(value, ast.BinOp) and not isinstance(value.op, ast.BitOr)):
             yield f"annotation {node.id} is computed text", "guard"
         elif isinstance(value, ast.Call) and not _makes_type(value, context):
@@ -131,7 +133,7 @@ def _is_dimensions(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and not set(node.value) & set("{}().[]")
 
 
-def _text(text: str, depth: int) -> Iterator[Complaint]:
+def _text(text: str, context: Context, depth: int = 0) -> Iterator[Complaint]:
     """Complaints about `text`, as the expression that it would become."""
     stripped = text.strip()
     if len(stripped) > _MAX_TEXT:
@@ -147,10 +149,10 @@ def _text(text: str, depth: int) -> Iterator[Complaint]:
     except (RecursionError, MemoryError):
         yield "annotation text is nested too deep", "refuse"
         return
-    yield from _type_text(tree.body, depth)
+    yield from _type_text(tree.body, context, depth)
 
 
-def _type_text(tree: ast.expr, depth: int) -> Iterator[Complaint]:
+def _type_text(tree: ast.expr, context: Context, depth: int = 0) -> Iterator[Complaint]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (why := refused_attribute(node.attr)):
             yield f"annotation text reads attribute {node.attr}, which {why}", "refuse"
@@ -161,16 +163,27 @@ def _type_text(tree: ast.expr, depth: int) -> Iterator[Complaint]:
                 yield "annotation text computes something", "refuse"
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str):
-                yield from _nested(node.value, depth)
+                yield from _nested(node.value, context, depth)
+        elif isinstance(node, ast.Call) and _never_called(node, context):
+            yield "annotation text holds a call, with arguments that do not exist", "guard"
         elif not isinstance(node, _TYPE_NODES):
             yield f"annotation text holds a {type(node).__name__}: it is evaluated as code", "refuse"
 
 
-def _nested(text: str, depth: int) -> Iterator[Complaint]:
+def _never_called(call: ast.Call, context: Context) -> bool:
+    """Whether an argument is a name that nothing binds: documentation such as ``"torch.Tensor(B, L)"``."""
+    walk = context.walk
+    if walk.scope.stars:
+        return False
+    known = (walk.scope.bindings, walk.defined, BUILTIN_NAMES)
+    return any(isinstance(item, ast.Name) and not any(item.id in names for names in known) for item in call.args)
+
+
+def _nested(text: str, context: Context, depth: int) -> Iterator[Complaint]:
     if depth >= _MAX_DEPTH:
         yield "annotation text is nested too deep", "refuse"
     else:
-        yield from _text(text, depth + 1)
+        yield from _text(text, context, depth + 1)
 
 
 def _as_text(annotation: ast.expr, context: Context) -> Iterator[Complaint]:
@@ -185,7 +198,7 @@ def _as_text(annotation: ast.expr, context: Context) -> Iterator[Complaint]:
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             pending += [node.left, node.right]
         elif not isinstance(node, ast.Constant):  # strings in it were looked at already
-            yield from _type_text(node, 0)
+            yield from _type_text(node, context)
 
 
 RULE = Rule(
