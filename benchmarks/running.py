@@ -95,11 +95,15 @@ def _on_device(
         yield from _measured(f"forward{suffix}/{subject.name}", lambda side: models[side](**inputs), rounds)
         if subject.generate is not None:
             prompt = {**subject.generate, **inputs}
-            yield from _measured(f"generate{suffix}/{subject.name}", lambda side: models[side].generate(**prompt), rounds)
+            yield from _measured(f"generate{suffix}/{subject.name}", partial(_generate, models, prompt), rounds)
         if subject.compiles:
             compile_ = partial(torch.compile, fullgraph=True, backend=_backend())
             compiled = {side: compile_(model) for side, model in models.items()}
             yield from _measured(f"compile{suffix}/{subject.name}", lambda side: compiled[side](**inputs), rounds)
+
+
+def _generate(models: dict[Side, Any], prompt: dict[str, Any], side: Side) -> object:
+    return models[side].generate(**prompt)
 
 
 def _backend() -> str:

@@ -55,8 +55,10 @@ class Workplace:
         return json.loads(done.stdout.splitlines()[-1]), seconds
 
     def _environment(self) -> dict[str, str]:
+        # A warm cache holds bytecode: of libraries and of our package, and natively of remote code as well.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **inherited,
             "PYTHONPATH": str(ROOT),
             "HF_MODULES_CACHE": str(self.folder / "modules"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from .integrations.dynamic_module import get_class_from_dynamic_module
     from .integrations.transformers_patch import install, installed, uninstall
     from .policy import Policy, load_policy
-    from .refusals import refusals
+    from .refusal_log import refusals
 
 __version__ = "0.1.0"
 
+# No module here may have the name of a public object: importing it would put it in the object's place.
 _HOMES = {
     "DocumentError": "errors",
     "FetchError": "errors",
@@ -30,7 +31,7 @@ _HOMES = {
     "install": "integrations.transformers_patch",
     "installed": "integrations.transformers_patch",
     "load_policy": "policy",
-    "refusals": "refusals",
+    "refusals": "refusal_log",
     "uninstall": "integrations.transformers_patch",
 }
 

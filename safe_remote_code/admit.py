@@ -69,13 +69,14 @@ def findings(analysis: Analysis, policy: Policy, source: str) -> tuple[Finding, 
     """Every finding about the code under `policy`, sorted by place: what refuses, what the guard holds, notes."""
     granted, replaced = policy.granted(source), _replaced(policy, source)
     verdicts: dict[str, _Verdict] = {}
+    packages = {use.name.rpartition(".")[0] for use in analysis.uses if use.how == "import"}
     found = list(analysis.findings)
     spoken = {(item.path, item.line, item.column) for item in found if item.rule == "library-as-value"}
     for use in analysis.uses:
         if is_plain_builtin(use.name) or is_refused_builtin(use.name):
             continue  # the guard has the first ones; refused-builtin has spoken of the others
         if use.name not in verdicts:
-            verdicts[use.name] = _verdict(use.name, granted, replaced)
+            verdicts[use.name] = _verdict(use.name, granted, replaced, packages)
         if not (verdicts[use.name].module and (use.path, use.line, use.column) in spoken):
             found += _judge_use(use, verdicts[use.name], source)
     return tuple(sorted(set(found)))
@@ -86,7 +87,7 @@ def _replaced(policy: Policy, source: str) -> NamePatterns:
     return NamePatterns(name for grant in grants for name in grant.names)
 
 
-def _verdict(name: str, granted: Granted, replaced: NamePatterns) -> _Verdict:
+def _verdict(name: str, granted: Granted, replaced: NamePatterns, packages: set[str]) -> _Verdict:
     sink = shipped_capabilities().sink(name)
     stands_against = sink is not None and sink.capability not in granted.capabilities
     owner = _granted_object(name, granted)
@@ -95,7 +96,8 @@ def _verdict(name: str, granted: Granted, replaced: NamePatterns) -> _Verdict:
     if stands_against:
         return _Verdict(granted=False, listed=granted.names.match(name) == "exact", sink=sink)
     module = owner is None and granted.names.covers_below(name)
-    maybe = owner is None and granted.names.match(name.rpartition(".")[0]) is not None
+    parent = name.rpartition(".")[0]
+    maybe = owner is None and parent not in packages and granted.names.match(parent) is not None
     return _Verdict(granted=owner is not None, module=module, maybe=maybe)
 
 

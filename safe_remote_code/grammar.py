@@ -93,6 +93,11 @@ INTROSPECTION: Final = frozenset(
 )
 
 
+#: Names that trusted code acts upon: transformers loads native kernels of any Hub repository that a
+#: class lists here, whatever `trust_remote_code` says (modeling_utils, `allow_all_kernels`).
+_ACTED_UPON: Final = frozenset(["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal"])
+
+
 def is_dunder(name: str) -> bool:
     """Whether `name` is of the form ``__x__``."""
     return len(name) > 4 and name.startswith("__") and name.endswith("__")
@@ -111,6 +116,8 @@ def refused_attribute_store(name: str) -> str | None:
     """Why no code may assign or delete an attribute of this name, or None."""
     if name in INTROSPECTION or (is_dunder(name) and name not in WRITABLE):
         return "is a special attribute that may not be assigned"
+    if name in _ACTED_UPON:
+        return "makes transformers load native code"
     return None
 
 
@@ -128,4 +135,6 @@ def refused_binding(name: str) -> str | None:
     """
     if is_dunder(name) and name not in DECLARABLE | DEFINABLE:
         return "is a special name that may not be bound"
+    if name in _ACTED_UPON:
+        return "makes transformers load native code"
     return None

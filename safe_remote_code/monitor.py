@@ -13,11 +13,13 @@ be removed; whether it enforces is a property of each package's context, which r
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, final
 
+from .guard.context import is_downloading_own_files
 from .guard.mediated import calls
 from .guard.ownership import context_of_globals
 
@@ -78,7 +80,8 @@ def _python_roots() -> tuple[str, ...]:
 
 
 _PYTHON_ROOTS: Final = _python_roots()
-_HARMLESS_FILES: Final = ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo")
+#: What libraries ask of the machine on the way; the process id in `/proc` does not matter.
+_HARMLESS_FILE: Final = re.compile(r"/dev/(null|urandom)|/proc/(cpuinfo|meminfo|\d+/(mounts|status|cgroup|stat))")
 
 
 def _path(value: object) -> str | None:
@@ -98,7 +101,7 @@ def _open(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
     flags = arguments[2] if len(arguments) > 2 and isinstance(arguments[2], int) else 0
     if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
         return None if context.may_write(path) or path == "/dev/null" else "file-write"
-    if path in _HARMLESS_FILES or path.startswith(tuple(f"{root}/" for root in _PYTHON_ROOTS)):
+    if _HARMLESS_FILE.fullmatch(path) or path.startswith(tuple(f"{root}/" for root in _PYTHON_ROOTS)):
         return None
     return None if context.may_read(path) else "file-read"
 
@@ -194,7 +197,9 @@ def _responsible(frame: FrameType | None) -> PackageContext | None:
 
 
 def _is_deputy(name: object) -> bool:
-    return isinstance(name, str) and name.startswith(_DEPUTIES)
+    if not isinstance(name, str):
+        return False
+    return name.startswith(_DEPUTIES) or (name.startswith("huggingface_hub.") and is_downloading_own_files())
 
 
 _MEDIATED_GLOBALS: Final = vars(calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 import warnings
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final, final
 from . import monitor
 from .admit import admit
 from .analyse import analyse
+from .collector import paused
 from .errors import NotPinnedError, RefusedError
 from .execute import LoadedPackage, execute
 from .execute.source_store import lay_out, store_folder
@@ -45,11 +47,14 @@ _SESSION: Final = _Session()
 
 def pin_command(ref: ModuleRef, lockfile: Path) -> str:
     """The command line that would pin the code of `ref`."""
-    where = ref.source.location
-    revision = f" --revision {ref.revision}" if ref.revision and ref.source.kind == "hub" else ""
-    lock = "" if str(lockfile) == DEFAULT_LOCKFILE else f" --lockfile {lockfile}"
-    kind = "" if ref.source.repo_type == "model" else f" --repo-type {ref.source.repo_type}"
-    return f"safe-remote-code pin {where}{revision}{kind}{lock}"
+    words = ["safe-remote-code", "pin", ref.source.location]
+    if ref.revision and ref.source.kind == "hub":
+        words += ["--revision", str(ref.revision)]
+    if ref.source.repo_type != "model":
+        words += ["--repo-type", ref.source.repo_type]
+    if str(lockfile) != DEFAULT_LOCKFILE:
+        words += ["--lockfile", str(lockfile)]
+    return shlex.join(words)
 
 
 def load_package(
@@ -76,7 +81,8 @@ def load_package(
         known = _SESSION.fresh.get(key)
         if known is not None and not options.force_download and known[0] == _signature(known[1], path, ref):
             return known[1]
-        loaded = _load(ref, chosen, path, options)
+        with paused():
+            loaded = _load(ref, chosen, path, options)
         for repo in (ref.source, weights):
             if repo is not None:
                 loaded.context.read_roots.update(_read_roots(repo, options))

@@ -15,8 +15,9 @@ class Use:
     """One place where code spells a dotted name of a library (or `builtins.x`).
 
     `when` it runs: `import` (surely, at import), `conditional` (at import, but under `if`, `try`,
-    `with` or a loop, or one of several meanings, or in a file that is imported so), `call` (inside a function). `how` it is used: bound
-    by an import, read, called (as a function, a decorator or a base class), or assigned to.
+    `with` or a loop, or one of several meanings, or in a file that is imported so), `call` (inside a
+    function). `how` it is used: bound by an import, read, called (as a function, a decorator or a base
+    class), or assigned to.
     """
 
     path: str

@@ -99,6 +99,6 @@ class Outcome:
             raise
         except RemoteCodeError as error:
             tell(error_lines(error))
-            if isinstance(error, FetchError) and not os.path.isdir(location):
+            if isinstance(error, FetchError) and not location.startswith("hub:") and not os.path.isdir(location):
                 tell(f"  There is no directory {location} here, so the name was taken for a Hub repository.")
             self.add(exit_code(error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 from ..errors import GuardViolationError
-from ..refusals import LOG
+from ..refusal_log import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Real directories that a *user* just named in a call that saves; only below them may code write.
 _WRITE_ROOTS: ContextVar[tuple[str, ...]] = ContextVar("safe_remote_code_write_roots", default=())
+
+#: Whether the Hub client is at work for remote code that loads its own repository by name.
+_OWN_DOWNLOAD: ContextVar[bool] = ContextVar("safe_remote_code_own_download", default=False)
 
 
 @final
@@ -67,6 +70,21 @@ def writing_below(directory: str) -> Iterator[None]:
         yield
     finally:
         _WRITE_ROOTS.reset(token)
+
+
+@contextmanager
+def downloading_own_files() -> Iterator[None]:
+    """Let the Hub client work for remote code, until the block ends."""
+    token = _OWN_DOWNLOAD.set(True)
+    try:
+        yield
+    finally:
+        _OWN_DOWNLOAD.reset(token)
+
+
+def is_downloading_own_files() -> bool:
+    """Whether a `downloading_own_files` block is open here."""
+    return _OWN_DOWNLOAD.get()
 
 
 def exact_path(path: object) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..collector import paused
 from ..errors import RemoteCodeError
 from ..fetch.source import HubOptions
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
 from ..reference import parse, parse_source
-from ..refusals import LOG
+from ..refusal_log import LOG
 
 if TYPE_CHECKING:
     import os
@@ -61,6 +62,8 @@ def get_class_from_dynamic_module(
         )
         weights = parse_source(pretrained_model_name_or_path, repo_type)
         package = load_package(ref, policy=policy, lockfile=lockfile, options=options, weights=weights)
-        return getattr(package.module(ref.path), ref.class_name)  # type: ignore[no-any-return]  # as transformers
+        with paused():
+            module = package.module(ref.path)
+        return getattr(module, ref.class_name)  # type: ignore[no-any-return]  # as transformers
     except RemoteCodeError as error:
         raise LOG.record(error)

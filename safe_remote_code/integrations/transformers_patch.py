@@ -23,7 +23,7 @@ from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
 from ..policy import Policy, load_policy
 from ..reference import ModuleRef, parse_source
-from ..refusals import LOG
+from ..refusal_log import LOG
 from ..snapshot import snapshot
 from .dynamic_module import get_class_from_dynamic_module
 

@@ -188,7 +188,6 @@ def run_checkpoint(subject: Subject) -> dict[str, Any]:
         "history": history(state),
         "forward": driver.forward(model, batch),
         "preprocessor": driver.digests_of(subject_of_checkpoint(subject, folder)),
-        "config-class": isinstance(model.config, type(model).config_class),
     }
 
 

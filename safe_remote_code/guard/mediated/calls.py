@@ -12,7 +12,7 @@ import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
-from ..context import exact_path
+from ..context import downloading_own_files, exact_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,11 @@ def mediated_call(
             _check(receiver, kind, context, function)
         exact = [_argument(item, kind, context, function, first=all_paths or index == 0) for index, item in enumerate(arguments)]
         named = {name: _argument(item, kind, context, function, first=all_paths) for name, item in keywords.items()}
+        if not named.get("weights_only", True):
+            raise context.violation(f"{_name(function)}: weights_only=False unpickles objects", "deserialise")
+        if kind == "read-path" and exact and exact[0] in context.repositories:
+            with downloading_own_files():
+                return function(*exact, **named)
         return function(*exact, **named)
 
     call.__name__ = getattr(function, "__name__", "call")

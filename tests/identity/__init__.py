@@ -1,0 +1,1 @@
+"""Identity: locks, pins, policies, and the values that carry their claims."""
