@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..grammar import CHECKED, refused_attribute, refused_attribute_store
-from .facade import Facade
+from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .ownership import definer, is_remote_globals, owns_callable, owns_class
@@ -64,6 +64,8 @@ def write(receiver: object) -> object:
 
 
 def _write_shared(receiver: object) -> object:
+    if isinstance(receiver, Facade):
+        return FacadeView(receiver)
     own = (isinstance(receiver, type) and owns_class(receiver)) or (
         isinstance(receiver, FunctionType) and is_remote_globals(id(receiver.__globals__))
     )

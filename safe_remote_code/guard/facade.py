@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
+from .ownership import owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +101,29 @@ class Facade(ModuleType):
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r} (read-only view)>"
+
+
+@final
+class FacadeView:
+    """What remote code writes to in the place of a facade: only new names, for classes of its own.
+
+    `transformers.MyProcessor = MyProcessor` is how some repositories announce a class. The name is
+    then there for this package, and for nobody else.
+    """
+
+    __slots__ = ("_facade",)
+
+    def __init__(self, facade: Facade) -> None:
+        object.__setattr__(self, "_facade", facade)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        facade = object.__getattribute__(self, "_facade")
+        if hasattr(sys.modules[facade.__name__], name) or not (isinstance(value, type) and owns_class(value)):
+            setattr(facade, name, value)  # raises
+        vars(facade)[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        delattr(object.__getattribute__(self, "_facade"), name)  # raises
 
 
 #: Facades by `id`, each with the set it belongs to; kept out of their reach, and alive.

@@ -146,7 +146,7 @@ def test_a_pipeline_of_the_repository_is_guarded(with_pipeline: Path, tmp_path: 
         made = pipeline("tiny-task", model=str(with_pipeline), trust_remote_code=True, device="cpu")
     assert is_guarded(type(made))
     assert is_guarded(type(made.model))
-    assert made([[1.0, 1.0]]) == [[[3.0, 7.0]]]
+    assert made([[1.0, 1.0]]) == [[3.0, 7.0]]
 
 
 def with_generate(fixtures: Path, folder: Path) -> Path:
@@ -174,7 +174,7 @@ def test_custom_generate_is_guarded(fixtures: Path, tmp_path: Path) -> None:
     ids = torch.tensor([[1, 5, 9]])
     with installed(lockfile=tmp_path / "lock"):
         model = built("AutoModelForCausalLM", folder, "cpu")
-        asked = model.generate(ids, custom_generate=str(folder), trust_remote_code=True)
+        asked = model.generate(input_ids=ids, custom_generate=str(folder), trust_remote_code=True)
         model.save_pretrained(tmp_path / "weights")
         shutil.copy(tmp_path / "weights" / "model.safetensors", folder)
         found = auto("AutoModelForCausalLM").from_pretrained(folder, trust_remote_code=True)

@@ -24,7 +24,8 @@ _BACKENDS: Final = (None, "inductor", "eager", "aot_eager", "cudagraphs")
 _READERS: Final = (
     "safetensors.safe_open", "safetensors.torch.load_file", "safetensors.numpy.load_file",
     "tiktoken.load.load_tiktoken_bpe", "tiktoken.load.data_gym_to_mergeable_bpe_ranks",
-    "PIL.Image.open", "PIL.ImageFont.truetype",
+    "PIL.Image.open", "PIL.ImageFont.truetype", "transformers.models.bert.tokenization_bert.load_vocab",
+    "transformers.models.bert.tokenization_bert_legacy.load_vocab", "glob.glob",
 )  # fmt: skip
 #: Take something to write and a path.
 _WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model",
