@@ -27,7 +27,7 @@ class NamePatterns:
     def __init__(self, patterns: Iterable[str]) -> None:
         unique = set(patterns)
         self._exact = frozenset(pattern for pattern in unique if not _GLOB.search(pattern))
-        self._prefixes = frozenset(prefix for name in self._exact for prefix in _prefixes(name))
+        self._prefixes = _prefixes(self._exact)
         self._wild: dict[str, list[tuple[str, ...]]] = {}
         for pattern in sorted(unique - self._exact):
             segments = tuple(pattern.split("."))
@@ -71,9 +71,15 @@ class NamePatterns:
         return bool(self._exact or self._wild)
 
 
-def _prefixes(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
+def _prefixes(names: Iterable[str]) -> frozenset[str]:
+    """`a` and `a.b` for a name `a.b.c`; most names share theirs with one that was seen before."""
+    prefixes: set[str] = set()
+    for name in names:
+        prefix = name.rpartition(".")[0]
+        while prefix and prefix not in prefixes:
+            prefixes.add(prefix)
+            prefix = prefix.rpartition(".")[0]
+    return frozenset(prefixes)
 
 
 _GLOBS: dict[str, re.Pattern[str]] = {}

@@ -10,7 +10,10 @@ from __future__ import annotations
 import ast
 import posixpath
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, final
+
+from .syntax import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +43,7 @@ def candidates(module: str, level: int, importer: str) -> tuple[str, ...]:
 
 def _requests(tree: ast.Module) -> Iterator[tuple[str, int, tuple[str, ...]]]:
     """Every relative import of `tree`: module, level and the names taken from it."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             yield node.module or "", node.level, tuple(alias.name for alias in node.names)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
@@ -62,3 +65,15 @@ def relative_imports(tree: ast.Module, path: str) -> list[Wanted]:
             if name != "*"
         ]
     return [item for item in wanted if item.paths]
+
+
+@lru_cache(maxsize=64)
+def imports_of(text: str, path: str) -> tuple[Wanted, ...]:
+    """What the file `path` with the text `text` imports from its own repository.
+
+    Remembered in this process: fetching asks to find the files, and verifying asks again to see that none is missing.
+
+    Raises:
+        RefusedError: not Python, or too large.
+    """
+    return tuple(relative_imports(parse(text, path), path))

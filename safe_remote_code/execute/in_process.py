@@ -65,20 +65,24 @@ class LoadedPackage:
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether every file of `snapshot` is here already, admitted and guarded."""
-        return all(path in self.modules for path in snapshot.manifest)
+        return all(
+            path in self.modules and self.modules[path].file.sha256 == digest for path, digest in snapshot.manifest.items()
+        )
 
     def extend(self, package: GuardedPackage) -> None:
         """Add the modules of `package`.
 
         Raises:
             ValueError: it belongs to another package or policy.
+            RefusedError: without a pin, a file has changed since it was loaded.
         """
         admitted = package.admitted
         same = admitted.verified.package_digest == self.context.digest and admitted.policy is self._policy
         if not same or admitted.source != self.context.source:
             raise ValueError("a package is extended by its own modules only")
         for path, module in package.modules.items():
-            self.modules.setdefault(path, module)
+            if self.modules.setdefault(path, module).file.sha256 != module.file.sha256:
+                raise RefusedError(f"{path} changed while it was loaded", subject=self.context.source, remedy="try again")
             self._paths[self._module_name(path)] = path
 
     def _module_name(self, path: str) -> str:

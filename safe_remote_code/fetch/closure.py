@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections import deque
 from typing import TYPE_CHECKING
 
 from ..errors import MissingFileError, RefusedError
 from ..limits import MAX_FILE_BYTES, MAX_SNAPSHOT_FILES
-from ..relative_imports import Wanted, relative_imports
+from ..relative_imports import Wanted, imports_of
 from ..snapshot import Snapshot, SourceFile, snapshot
-from ..syntax import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from .source import Source
 
 
-def _imports(file: SourceFile) -> list[Wanted]:
+def _imports(file: SourceFile) -> tuple[Wanted, ...]:
     try:
-        return relative_imports(parse(file.text, file.path), file.path)
+        return imports_of(file.text, file.path)
     except RefusedError:
-        return []  # the analysis refuses this file with the same words; the closure ends here
+        return ()  # the analysis refuses this file with the same words; the closure ends here
 
 
 def _read_first(source: Source, paths: tuple[str, ...]) -> SourceFile | None:
@@ -30,6 +31,14 @@ def _read_first(source: Source, paths: tuple[str, ...]) -> SourceFile | None:
         except MissingFileError:
             continue
     return None
+
+
+def _is_attribute(wanted: Wanted, found: dict[str, SourceFile]) -> bool:
+    """Whether `from .module import name` can only mean an attribute: `module.py` is no package, so holds no file.
+
+    Not asking saves a request to the Hub for each name, and is all that works offline.
+    """
+    return not wanted.required and f"{posixpath.dirname(wanted.paths[0])}.py" in found
 
 
 def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
@@ -42,10 +51,11 @@ def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
     """
     found: dict[str, SourceFile] = {}
     tried: set[tuple[str, ...]] = set()
-    queue = [(Wanted(paths=(path,), required=True), "") for path in roots]
+    # First in, first out: a module is read before the names that are taken from it.
+    queue = deque((Wanted(paths=(path,), required=True), "") for path in roots)
     while queue:
-        wanted, importer = queue.pop()
-        if wanted.paths in tried:
+        wanted, importer = queue.popleft()
+        if wanted.paths in tried or _is_attribute(wanted, found):
             continue
         tried.add(wanted.paths)
         if any(path in found for path in wanted.paths):
@@ -58,5 +68,5 @@ def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
             found[file.path] = file
             if len(found) > MAX_SNAPSHOT_FILES:
                 raise RefusedError(f"imports more than {MAX_SNAPSHOT_FILES} files", subject=str(source.repo))
-            queue += [(item, file.path) for item in _imports(file)]
+            queue.extend((item, file.path) for item in _imports(file))
     return snapshot(found.values())

@@ -45,8 +45,10 @@ class HubSource:
 
         options = self._options
         subject = f"{self.repo}@{self._revision}/{path}"
+        if self._known_missing(path):
+            raise MissingFileError("no such file in the repository", subject=subject)
         try:
-            return hf_hub_download(
+            downloaded: str = hf_hub_download(
                 self.repo.location,
                 path,
                 repo_type=self.repo.repo_type,
@@ -56,6 +58,7 @@ class HubSource:
                 token=options.token,
                 local_files_only=options.local_files_only,
             )
+            return downloaded
         except hub.LocalEntryNotFoundError as error:
             raise FetchError(
                 "not in the local cache, and the Hub cannot be asked", subject=subject,
@@ -74,6 +77,18 @@ class HubSource:
         except Exception as error:  # the client lets errors of several HTTP libraries through
             raise FetchError(f"download failed: {type(error).__name__}: {error}", subject=subject,
                              remedy="try again") from error  # fmt: skip
+
+    def _known_missing(self, path: str) -> bool:
+        """Whether the Hub said before that this commit, which cannot change, has no such file."""
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+
+        if self.commit is None or self._options.force_download:
+            return False
+        known = try_to_load_from_cache(
+            self.repo.location, path, cache_dir=self._options.cache_dir, revision=self.commit,
+            repo_type=self.repo.repo_type,
+        )  # fmt: skip
+        return known is _CACHED_NO_EXIST
 
     def python_files(self) -> list[str]:
         """See `Source.python_files`."""

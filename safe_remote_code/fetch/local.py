@@ -34,10 +34,16 @@ def read_regular_file(path: str, max_bytes: int, roots: tuple[str, ...], subject
         raise MissingFileError("no such file", subject=subject) from None
     except OSError as error:
         raise FetchError(f"cannot be read: {error.strerror}", subject=subject) from None
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
+        # Before it becomes a stream: `os.fdopen` raises its own OSError for a directory, which callers would swallow.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise RefusedError("not a regular file", subject=subject)
-        data = stream.read(max_bytes + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            data = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise FetchError(f"cannot be read: {error.strerror}", subject=subject) from None
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise RefusedError(f"larger than {max_bytes} bytes", subject=subject)
     return data

@@ -144,7 +144,7 @@ def _reference(text: str, namespace: Mapping[str, object], read: Reader, *, whol
 
 def _rebuild(value: Any, arguments: tuple[object, ...]) -> object:
     if isinstance(value, types.UnionType):
-        return functools.reduce(operator.or_, (typing.Optional[item] for item in arguments))  # type: ignore[arg-type]  # values
+        return functools.reduce(operator.or_, typing.cast("tuple[Any, ...]", arguments))
     if isinstance(value, types.GenericAlias):
-        return types.GenericAlias(value.__origin__, arguments)
+        return types.GenericAlias(typing.cast(type, value.__origin__), arguments)
     return value.copy_with(arguments)

@@ -117,7 +117,7 @@ class GuardedType(metaclass=_TypeMeta):
     """`type`, as remote code sees it: one argument, no metaclass, usable in `isinstance`."""
 
     def __class_getitem__(cls, item: object) -> object:
-        return type[item]  # type: ignore[valid-type]  # annotation at run time
+        return type[item]
 
     def __init_subclass__(cls) -> None:
         _refuse("a metaclass may not be defined")

@@ -51,7 +51,7 @@ class Tombstone:
         )  # fmt: skip
 
     __call__ = __iter__ = __len__ = __getitem__ = __setitem__ = __contains__ = __enter__ = __exit__ = _used
-    __instancecheck__ = __subclasscheck__ = __mro_entries__ = __setattr__ = __delattr__ = _used  # type: ignore[assignment]
+    __instancecheck__ = __subclasscheck__ = __mro_entries__ = __setattr__ = __delattr__ = _used
 
     def __getattr__(self, name: str) -> Tombstone:
         if name.startswith("__"):
@@ -77,7 +77,7 @@ class Facade(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name)
 
-    @property
+    @property  # type: ignore[misc]  # read-only on purpose
     def __class__(self) -> type:
         return ModuleType  # so that nobody can make a facade of something else
 

@@ -69,7 +69,8 @@ def _compile(file: SourceFile, filename: str, *, guarded: bool) -> CodeType:
         tree = transform(tree, file.path, shipped_capabilities().attributes)
     elif "annotations" in file.text:
         flags = _future_flags(tree)
-    return compile(tree, filename, "exec", flags, dont_inherit=True)
+    code: CodeType = compile(tree, filename, "exec", flags, dont_inherit=True)
+    return code
 
 
 def _future_flags(tree: ast.Module) -> int:

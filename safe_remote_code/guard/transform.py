@@ -320,7 +320,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     # -- forms that RestrictedPython wraps or refuses, and that are plain here -----------------
 
-    visit_Assign = visit_comprehension = visit_For = visit_With = visit_Nonlocal = _plain  # type: ignore[assignment]
+    visit_Assign = visit_comprehension = visit_For = visit_With = visit_Nonlocal = _plain
     visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _plain
     visit_MatchSequence = visit_MatchOr = _plain
 

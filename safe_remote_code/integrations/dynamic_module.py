@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from ..policy import Policy
 
 
+def asked_revision(revision: str | None) -> str | None:
+    """The revision that the user asked for, or None.
+
+    transformers 5 resolves every revision before it loads, also the one that nobody gave, to what `main`
+    is at that moment; for us no revision means the pinned commit.
+    """
+    return None if revision is not None and getattr(revision, "initial", revision) is None else revision
+
+
 def get_class_from_dynamic_module(
     class_reference: str,
     pretrained_model_name_or_path: str | os.PathLike[str],
@@ -56,8 +65,8 @@ def get_class_from_dynamic_module(
         ref = parse(
             class_reference,
             pretrained_model_name_or_path,
-            revision=revision,
-            code_revision=code_revision,
+            revision=asked_revision(revision),
+            code_revision=asked_revision(code_revision),
             repo_type=repo_type,
         )
         weights = parse_source(pretrained_model_name_or_path, repo_type)
@@ -66,4 +75,4 @@ def get_class_from_dynamic_module(
             module = package.module(ref.path)
         return getattr(module, ref.class_name)  # type: ignore[no-any-return]  # as transformers
     except RemoteCodeError as error:
-        raise LOG.record(error)
+        raise LOG.record(error) from error.__cause__

@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..errors import MissingFileError, RefusedError, RemoteCodeError
+from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError
 from ..execute.source_store import lay_out
 from ..fetch.source import HubOptions
-from ..lockfile import DEFAULT_LOCKFILE
+from ..lockfile import DEFAULT_LOCKFILE, read_lock
 from ..pipeline import load_package
 from ..policy import Policy, load_policy
 from ..reference import ModuleRef, parse_source
 from ..refusal_log import LOG
 from ..snapshot import snapshot
-from .dynamic_module import get_class_from_dynamic_module
+from .dynamic_module import asked_revision, get_class_from_dynamic_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,8 +73,8 @@ class _Installation:
         extra = {name: keywords.pop(name) for name in ("policy", "lockfile") if name in keywords}
         bound = self._signature.bind(*arguments, **keywords).arguments
         bound.update(bound.pop("kwargs", {}) | bound.pop("deprecated_kwargs", {}))
-        settings = {"policy": self._policy, "lockfile": self._lockfile} | extra
-        return get_class_from_dynamic_module(**bound, **settings)
+        settings: dict[str, Any] = {"policy": self._policy, "lockfile": self._lockfile}
+        return get_class_from_dynamic_module(**bound, **{**settings, **extra})
 
     def _get_cached_module_file(
         self,
@@ -91,7 +91,8 @@ class _Installation:
     ) -> str:
         try:
             source = parse_source(pretrained_model_name_or_path, repo_type)
-            ref = ModuleRef(source=source, path=module_file, class_name=_any_class(module_file), revision=revision)
+            name, asked = _any_class(module_file), asked_revision(revision)
+            ref = ModuleRef(source=source, path=module_file, class_name=name, revision=asked)
             options = HubOptions(
                 cache_dir=None if cache_dir is None else str(cache_dir),
                 force_download=force_download,
@@ -99,13 +100,19 @@ class _Installation:
                 local_files_only=local_files_only,
             )
             package = load_package(ref, policy=self._policy, lockfile=self._lockfile, options=options)
-        except MissingFileError as error:
-            raise OSError(str(error)) from error  # custom_generate asks, and goes on without
+        except FetchError as error:
+            if isinstance(error, MissingFileError) or not self._pins(module_file):
+                raise OSError(str(error)) from error  # custom_generate asks, and goes on without
+            raise LOG.record(error) from error.__cause__
         except RemoteCodeError as error:
-            raise LOG.record(error)
+            raise LOG.record(error) from error.__cause__
         place = os.path.join(*package.name.split("."), module_file)
         self._loaded[place] = (package, module_file)
         return place
+
+    def _pins(self, path: str) -> bool:
+        """Whether any approved package has a file `path`; if none has, that it cannot be had refuses nothing."""
+        return any(path in package.files for package in read_lock(self._lockfile).packages)
 
     def _get_class_in_module(self, class_name: str, module_path: str | os.PathLike[str], **_: Any) -> type:
         known = self._loaded.get(os.fspath(module_path))

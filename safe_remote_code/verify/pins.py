@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from ..errors import DigestMismatchError, NotPinnedError, RefusedError
-from ..relative_imports import relative_imports
-from ..syntax import parse
+from ..relative_imports import imports_of
 
 if TYPE_CHECKING:
     from ..lockfile import Lock, LockedPackage
@@ -61,7 +60,7 @@ def _missing(package: LockedPackage, snapshot: Snapshot) -> list[str]:
     missing: set[str] = set()
     for file in snapshot.files:
         try:
-            wanted = relative_imports(parse(file.text, file.path), file.path)
+            wanted = imports_of(file.text, file.path)
         except RefusedError:
             continue  # not Python: the analysis refuses it
         paths = {path for item in wanted for path in item.paths}

@@ -96,9 +96,10 @@ def test_code_is_executed_from_files_only_where_we_know_it() -> None:
         "utils/import_utils.py": "loads its own submodules",
         "testing_utils.py": "tests of transformers",
     }
+    words = ("spec_from_file_location", "SourceFileLoader", "exec_module(")
     found = {
         path.relative_to(root()).as_posix()
         for path in root().rglob("*.py")
-        if any(word in path.read_text(encoding="utf-8") for word in ("spec_from_file_location", "SourceFileLoader", "exec_module("))
+        if any(word in path.read_text(encoding="utf-8") for word in words)
     }
     assert found - set(known) == set()

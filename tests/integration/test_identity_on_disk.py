@@ -265,7 +265,8 @@ def test_a_module_below_our_prefix_that_was_not_admitted_cannot_be_imported(
 
 
 @pytest.mark.parametrize(
-    "name", ["a.b", "a-b", "1st", "4.5-model_v2", "with space", "class", "naïve", "a__b", "UPPER", "x.py", "_", "ab'c\""]
+    "name",
+    ["a.b", "a-b", "1st", "4.5-model_v2", "with space", "class", "naïve", "a__b", "UPPER", "x.py", "_", "ab'c\""],
 )
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / name, {"model.py": PLAIN.format(mark=name)})
@@ -283,7 +284,8 @@ def test_a_module_may_have_a_name_that_no_import_statement_could_spell(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "reference", ["../model.Thing", "/etc/passwd.Thing", "model", "model.Thing.mark", "model.__class__", ".Thing", "mo\0del.Thing"]
+    "reference",
+    ["../model.Thing", "/etc/passwd.Thing", "model", "model.Thing.mark", "model.__class__", ".Thing", "mo\0del.Thing"],
 )
 def test_a_malformed_reference_is_refused(folder: Path, lockfile: Path, reference: str) -> None:
     with pytest.raises(RefusedError):

@@ -44,7 +44,8 @@ class Subject:
 
 def texts(count: int) -> list[str]:
     """Sentences of different length, so that every batch has padding."""
-    return [" ".join(WORDS[(start * 3 + place) % len(WORDS)] for place in range(3 + start % 4)) for start in range(count)]
+    turning = WORDS * 4
+    return [" ".join(turning[start * 3 : start * 3 + 3 + start % 4]) for start in range(count)]
 
 
 def labelled(inputs: dict[str, Any], ignored_token: int) -> dict[str, Any]:
@@ -163,7 +164,8 @@ def run_whole(subject: Subject) -> dict[str, Any]:
 
 
 def run_steered(subject: Subject) -> dict[str, Any]:
-    trainer = trainer_of(subject, "steered", [steering()], save_strategy="no", eval_strategy="no", logging_strategy="no")
+    never = dict.fromkeys(["save_strategy", "eval_strategy", "logging_strategy"], "no")
+    trainer = trainer_of(subject, "steered", [steering()], **never)
     trainer.train()
     saved = sorted(path.name for path in (subject.scratch / "steered").glob("checkpoint-*"))
     return {**outcome(trainer), "saved": saved}

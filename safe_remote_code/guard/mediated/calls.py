@@ -59,8 +59,8 @@ def _argument(
 ) -> object:
     if isinstance(value, bytes) and first:
         raise context.violation(f"{_name(function)}: paths are str here, not bytes", _capability(kind))
-    if type(value) in (list, tuple):
-        return [_argument(item, kind, context, function, first=first) for item in value]  # type: ignore[union-attr]  # iterable
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return [_argument(item, kind, context, function, first=first) for item in value]
     if not isinstance(value, str | os.PathLike):
         return value
     text = exact_path(value)

@@ -12,7 +12,7 @@ import types
 import typing
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from ..ownership import owns_callable, owns_class
 
@@ -55,7 +55,7 @@ class _Environment(Mapping[str, str]):
 
     def pop(self, name: str, *default: object) -> object:
         """As on a dict, of the package's own variables."""
-        return self._local.pop(name, *default)  # type: ignore[arg-type]  # any default
+        return self._local.pop(name, *default)
 
     def __iter__(self) -> Iterator[str]:
         return iter({*self._local, *(_VISIBLE_VARIABLES & set(os.environ))})
@@ -93,13 +93,13 @@ def _catch_warnings(*, record: bool = False) -> Iterator[object]:
         yield log
 
 
-def _update_wrapper(wrapper: object, wrapped: object) -> object:
+def _update_wrapper(wrapper: Any, wrapped: Any) -> object:
     from ..attributes import write
 
-    return functools.update_wrapper(write(wrapper), wrapped)  # type: ignore[type-var]  # any callable
+    return functools.update_wrapper(cast("Any", write(wrapper)), wrapped)
 
 
-def _wraps(wrapped: object) -> Callable[[object], object]:
+def _wraps(wrapped: Any) -> Callable[[object], object]:
     return lambda wrapper: _update_wrapper(wrapper, wrapped)
 
 

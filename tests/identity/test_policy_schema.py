@@ -1,0 +1,93 @@
+"""The published schema and the loader say the same about a policy file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from identity.test_policies import MISTAKES
+from jsonschema import Draft202012Validator
+
+from safe_remote_code.capability import CAPABILITIES
+from safe_remote_code.errors import DocumentError
+from safe_remote_code.policy import WALLS, load_policy
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+SCHEMA = json.loads((POLICIES / "policy.schema.json").read_text())
+VALIDATOR = Draft202012Validator(SCHEMA)
+SHIPPED = sorted(path for path in POLICIES.rglob("*.toml") if path.name != "capabilities.toml")
+#: Only the loader sees these: they are about other files, about TOML, or about what is left after inheritance.
+BEYOND_THE_SCHEMA = {"not TOML", "a circle", "a parent that is not there", "a policy that grants nothing", "a library"}
+
+G = '[[grant]]\nwhy = "w"\n'
+REFUSED_BY_BOTH = {
+    "format as text": 'format = "1"\n' + G + 'names = ["a.b"]\n',
+    "format as a boolean": "format = true\n" + G + 'names = ["a.b"]\n',
+    "a name that is a number": f"format = 1\nname = 1\n{G}names = ['a.b']\n",
+    "extends that is text": "format = 1\nextends = 'default'\n",
+    "extends twice the same": "format = 1\nextends = ['default', 'default']\n",
+    "names that are text": f"format = 1\nname = 'x'\n{G}names = 'a.b'\n",
+    "names that are numbers": f"format = 1\nname = 'x'\n{G}names = [1]\n",
+    "a name with a space": f"format = 1\nname = 'x'\n{G}names = ['a b']\n",
+    "a name that begins with a glob": f"format = 1\nname = 'x'\n{G}names = ['?orch.x']\n",
+    "a name that begins with a set": f"format = 1\nname = 'x'\n{G}names = ['[a-z]orch.x']\n",
+    "an empty name": f"format = 1\nname = 'x'\n{G}names = ['']\n",
+    "a name outside ASCII": f"format = 1\nname = 'x'\n{G}names = ['tоrch.x']\n",
+    "names and capabilities both empty": f"format = 1\nname = 'x'\n{G}names = []\ncapabilities = []\n",
+    "a why that is a list": "format = 1\nname = 'x'\n[[grant]]\nwhy = ['w']\nnames = ['a.b']\n",
+    "sources as an array": "format = 1\nextends = ['default']\n[[sources]]\nallow = ['*']\n",
+    "an unknown key of sources": "format = 1\nextends = ['default']\n[sources]\nallowed = ['*']\n",
+    "a deny that is text": "format = 1\nextends = ['default']\n[sources]\ndeny = '*'\n",
+    "an unknown key of identity": "format = 1\nextends = ['default']\n[identity]\npin = 'required'\n",
+    "an unknown key of analysis": "format = 1\nextends = ['default']\n[analysis]\ndefer = 'guard'\n",
+    "a pinning that is a boolean": "format = 1\nextends = ['default']\n[identity]\npinning = true\n",
+    "a wall that is text": "format = 1\nextends = ['default']\n[walls]\nunsafe_disable = 'guard'\n",
+    "a wall twice": "format = 1\nextends = ['default']\n[walls]\nunsafe_disable = ['guard', 'guard']\n",
+    "a table that nobody knows": "format = 1\nextends = ['default']\n[sandbox]\nx = 1\n",
+    **{case: text for case, (text, _) in MISTAKES.items() if case not in BEYOND_THE_SCHEMA},
+}
+GOOD = {
+    "a wall off": 'format = 1\nextends = ["default"]\n[walls]\nunsafe_disable = ["guard"]\n',
+    "everything at once": 'format = 1\nname = "x"\nwhy = "w"\nextends = ["default", "libraries/torch"]\n[sources]\nallow = ["*"]\n'
+    'deny = ["hub:a/*"]\n[identity]\npinning = "record"\n[analysis]\ndeferred = "refuse"\n'
+    f'{G}names = ["a.b*", "a-b.[ab].c"]\ncapabilities = ["network"]\nsources = ["hub:a/b"]\n',
+    "capabilities alone": f"format = 1\nname = 'x'\n{G}capabilities = ['process']\n",
+}  # fmt: skip
+
+
+def test_the_schema_is_itself_valid() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_policy_and_library_meets_it(path: Path) -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(tomllib.loads(path.read_text()))] == []
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_BOTH)
+def test_what_the_schema_refuses_the_loader_refuses(case: str, tmp_path: Path) -> None:
+    text = REFUSED_BY_BOTH[case]
+    assert list(VALIDATOR.iter_errors(tomllib.loads(text)))
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(DocumentError):
+        load_policy(tmp_path / "p.toml")
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_what_the_loader_takes_the_schema_takes(case: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(GOOD[case])
+    load_policy(tmp_path / "p.toml")
+    assert list(VALIDATOR.iter_errors(tomllib.loads(GOOD[case]))) == []
+
+
+def test_words_of_the_schema_are_those_of_the_code() -> None:
+    grant = SCHEMA["$defs"]["grant"]["properties"]
+    assert set(grant["capabilities"]["items"]["enum"]) == CAPABILITIES
+    assert tuple(SCHEMA["properties"]["walls"]["properties"]["unsafe_disable"]["items"]["enum"]) == WALLS
+
+
+def test_it_lies_where_the_wheel_takes_it_from() -> None:
+    assert (POLICIES / "default.toml").is_file()
+    assert SCHEMA["$id"] == "urn:safe-remote-code:policy:1"
