@@ -26,7 +26,7 @@ demo: $(READY)
 	@$(RUN) $(BIN)/python -m demo
 
 check: $(READY)
-	$(BIN)/ruff check safe_remote_code tests demo benchmarks
+	$(BIN)/ruff check safe_remote_code tests demo benchmarks tools
 	$(BIN)/mypy
 
 test: check

@@ -62,6 +62,7 @@ class Workplace:
             "PYTHONPATH": str(ROOT),
             "HF_MODULES_CACHE": str(self.folder / "modules"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "TMPDIR": str(self.folder),
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",

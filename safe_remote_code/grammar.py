@@ -59,7 +59,9 @@ __getattr__ __getattribute__ __setattr__ __delattr__ __getstate__ __setstate__ _
 #: Dunder methods that remote classes may define. Not: __del__ (runs at any time), __reduce__ and its
 #: kin (choose what runs where a pickle is opened), metaclass and descriptor-protocol hooks that
 #: trusted code calls with its own objects, buffer and array protocols (raw memory), __fspath__.
-DEFINABLE: Final = frozenset([*_OPERATORS, *_CONTAINER, *_OBJECT, "__format__", "__dir__", "__class_getitem__", "__array__"])
+DEFINABLE: Final = frozenset(
+    [*_OPERATORS, *_CONTAINER, *_OBJECT, "__format__", "__dir__", "__class_getitem__", "__array__"]
+)
 #: Dunder attributes that may be read. Those in `CHECKED` are looked at again at run time.
 READABLE: Final = frozenset(
     [*_OPERATORS, *_CONTAINER, *_OBJECT, "__class__", "__name__", "__qualname__", "__module__", "__doc__",
@@ -84,7 +86,8 @@ WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", 
 INTROSPECTION: Final = frozenset(
     """
     tb_frame tb_next tb_lasti f_back f_builtins f_code f_globals f_locals f_lasti f_trace f_trace_lines f_trace_opcodes
-    f_generator co_code co_consts co_names co_varnames co_cellvars co_freevars co_filename co_flags co_lines co_positions
+    f_generator co_code co_consts co_names co_varnames co_cellvars co_freevars co_filename co_flags co_lines
+    co_positions
     co_exceptiontable co_linetable co_lnotab co_name co_qualname co_nlocals co_stacksize co_firstlineno co_argcount
     gi_frame gi_code gi_yieldfrom gi_running gi_suspended cr_frame cr_code cr_await cr_origin cr_running
     ag_frame ag_code ag_await ag_running func_globals func_code func_closure func_defaults func_dict
@@ -95,7 +98,9 @@ INTROSPECTION: Final = frozenset(
 
 #: Names that trusted code acts upon: transformers loads native kernels of any Hub repository that a
 #: class lists here, whatever `trust_remote_code` says (modeling_utils, `allow_all_kernels`).
-_ACTED_UPON: Final = frozenset(["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal"])
+_ACTED_UPON: Final = frozenset(
+    ["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal"]
+)
 
 
 def is_dunder(name: str) -> bool:

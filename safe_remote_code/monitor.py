@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from .guard.context import is_downloading_own_files
 from .guard.mediated import calls
-from .guard.ownership import context_of_globals
+from .guard.ownership import context_of_globals, context_of_thread, register_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,18 @@ if TYPE_CHECKING:
     Rule = Callable[[PackageContext, tuple[object, ...]], str | None]
 
 #: Modules whose own file and process events are theirs, whoever made them necessary.
-_DEPUTIES: Final = ("importlib.", "torch._inductor.", "torch._dynamo.", "torch._functorch.", "triton.", "linecache", "tokenize")
+_DEPUTIES: Final = ("importlib.", "torch._inductor.", "triton.")
+#: These call what remote code gives them (`torch._dynamo.disable(f)(path)`, `torch.vmap(f)`), so they are
+#: trusted with code objects, and with files of the compiler's cache and Python sources alone.
+_CALLERS: Final = ("torch._dynamo.", "torch._functorch.")
+_SOURCE_READERS: Final = ("linecache", "tokenize")
+#: What the compiler may start on behalf of remote code, found on the search path (`options={"cpp.cxx": ...}`).
+_COMPILERS: Final = re.compile(
+    r"([\w-]+-)?(g\+\+|gcc|cc|c\+\+|clang|clang\+\+|ld|lld|as|nvcc|ptxas|cuobjdump|nvdisasm|ldconfig|hipcc)(-?[\d.]+)?"
+)
 _PROCESS: Final = (
-    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.kill", "os.killpg",
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.kill",
+    "os.killpg",
     "os.startfile", "pty.spawn", "signal.pthread_kill",
 )  # fmt: skip
 _NETWORK: Final = (
@@ -44,16 +53,27 @@ _NETWORK: Final = (
     "telnetlib.Telnet.open", "nntplib.connect", "webbrowser.open",
 )  # fmt: skip
 _NATIVE: Final = (
-    "ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle", "ctypes.call_function", "ctypes.cdata", "ctypes.cdata/buffer",
+    "ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle", "ctypes.call_function", "ctypes.cdata",
+    "ctypes.cdata/buffer",
     "ctypes.string_at", "ctypes.wstring_at", "ctypes.create_string_buffer", "ctypes.PyObj_FromPtr", "ctypes.addressof",
 )  # fmt: skip
 _CODE: Final = (
-    "code.__new__", "function.__new__", "marshal.load", "marshal.loads", "sys.settrace", "sys.setprofile", "sys.addaudithook",
-    "cpython.run_command", "cpython.run_file", "cpython.run_module", "cpython.run_string", "builtins.breakpoint", "pdb.Pdb",
+    "code.__new__", "function.__new__", "marshal.load", "marshal.loads", "sys.settrace", "sys.setprofile",
+    "sys.addaudithook",
+    "cpython.run_command", "cpython.run_file", "cpython.run_module", "cpython.run_string",
+    "builtins.breakpoint", "pdb.Pdb",
     "gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames", "sys._current_exceptions",
     "sys.set_asyncgen_hooks_finalizer", "sys.set_asyncgen_hooks_firstiter", "sys.unraisablehook",
 )  # fmt: skip
-_ENVIRONMENT: Final = ("os.putenv", "os.unsetenv", "os.chdir", "os.fchdir", "os.chroot", "signal.signal", "resource.setrlimit")
+_ENVIRONMENT: Final = (
+    "os.putenv",
+    "os.unsetenv",
+    "os.chdir",
+    "os.fchdir",
+    "os.chroot",
+    "signal.signal",
+    "resource.setrlimit",
+)
 #: Events whose first (and for some second) arguments are paths that would change.
 _WRITES: Final = (
     "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.chown",
@@ -64,18 +84,23 @@ _WRITES: Final = (
 _LISTINGS: Final = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob")
 _MOVES: Final = ("os.rename", "os.link", "os.symlink", "shutil.move")
 _COPIES: Final = ("shutil.copyfile", "shutil.copytree", "shutil.copymode", "shutil.copystat")
-_SAFE_PICKLE_MODULES: Final = ("collections", "torch", "torch._utils", "torch._tensor", "torch.storage", "torch.nn.parameter",
-                               "numpy", "numpy.dtype", "numpy._core.multiarray", "numpy.core.multiarray")  # fmt: skip
+_SAFE_PICKLE_MODULES: Final = ("collections", "torch", "torch._utils", "torch._tensor", "torch.storage",
+                               "torch.nn.parameter", "numpy", "numpy.dtype",
+                               "numpy._core.multiarray", "numpy.core.multiarray")  # fmt: skip
 _SAFE_PICKLE_NAMES: Final = frozenset(
-    ["OrderedDict", "Tensor", "Size", "device", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor", "Parameter",
-     "_reconstruct", "ndarray", "dtype", "scalar", "UntypedStorage", "TypedStorage"]
+    ["OrderedDict", "Tensor", "Size", "device", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor",
+     "Parameter", "_reconstruct", "ndarray", "dtype", "scalar", "UntypedStorage", "TypedStorage"]
 )  # fmt: skip
 
 
 def _python_roots() -> tuple[str, ...]:
     """Folders of the interpreter and its installed packages; their files are no secret."""
     paths = {*sysconfig.get_paths().values(), *(path for path in sys.path if path), sys.prefix, sys.base_prefix}
-    inside = {path for path in paths if "site-packages" in path or "dist-packages" in path or path.startswith((sys.prefix, sys.base_prefix))}
+    inside = {
+        path
+        for path in paths
+        if "site-packages" in path or "dist-packages" in path or path.startswith((sys.prefix, sys.base_prefix))
+    }
     return tuple(os.path.realpath(path) for path in inside if path not in ("/", "/usr"))
 
 
@@ -168,7 +193,7 @@ def install() -> None:
 def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if event not in _RULES:
         return
-    context = _responsible(sys._getframe(1))
+    context = _responsible(sys._getframe(1), event, arguments)
     if context is None or not context.monitored:
         return
     capability = _RULES[event](context, arguments)
@@ -177,7 +202,18 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
         raise context.violation(f"{event}({shown}) with remote code on the stack", capability, event)
 
 
-def _responsible(frame: FrameType | None) -> PackageContext | None:
+def _thread(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    thread = getattr(arguments[0], "__self__", None)  # threading starts a bound method of the thread
+    if isinstance(thread, threading.Thread):
+        register_thread(thread, context)
+        return None
+    return "introspection"
+
+
+_RULES["_thread.start_new_thread"] = _thread
+
+
+def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, ...]) -> PackageContext | None:
     """The package whose code is nearest to the event, unless a trusted deputy is nearer."""
     mediated = False
     while frame is not None:
@@ -190,16 +226,40 @@ def _responsible(frame: FrameType | None) -> PackageContext | None:
             context = frame.f_locals.get("context") if frame.f_code.co_name == "call" else None
             if context is not None:
                 return context  # type: ignore[no-any-return]  # a PackageContext of ours
-        elif not mediated and _is_deputy(namespace.get("__name__")):
+        elif not mediated and _is_deputy(namespace.get("__name__"), event, arguments):
             return None
         frame = frame.f_back
-    return None
+    return context_of_thread()
 
 
-def _is_deputy(name: object) -> bool:
+def _is_deputy(name: object, event: str, arguments: tuple[object, ...]) -> bool:
+    """Whether a module of this name answers for the event itself."""
     if not isinstance(name, str):
         return False
-    return name.startswith(_DEPUTIES) or (name.startswith("huggingface_hub.") and is_downloading_own_files())
+    if name.startswith(_DEPUTIES):
+        return event not in _PROCESS or name.startswith("importlib.") or _is_compiler(arguments)
+    if name.startswith(_CALLERS):
+        return event in _CODE or _is_of_compiler(arguments)
+    return name in _SOURCE_READERS and event == "open" and str(_path(arguments[0])).endswith(".py")
+
+
+def _is_compiler(arguments: tuple[object, ...]) -> bool:
+    command = arguments[1] if len(arguments) > 1 else None
+    program = str(command[0]) if isinstance(command, list | tuple) and command else str(arguments[0])
+    if program == sys.executable:
+        return True  # workers of the compiler
+    found = shutil.which(os.path.basename(program))
+    return bool(
+        _COMPILERS.fullmatch(os.path.basename(program))
+        and found
+        and (os.sep not in program or os.path.realpath(program) == os.path.realpath(found))
+    )
+
+
+def _is_of_compiler(arguments: tuple[object, ...]) -> bool:
+    path = _path(arguments[0]) if arguments else None
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "torchinductor_")
+    return path is not None and (path.startswith((os.path.realpath(cache), *_PYTHON_ROOTS)) or path.endswith(".py"))
 
 
 _MEDIATED_GLOBALS: Final = vars(calls)

@@ -69,7 +69,7 @@ def _check_size(tree: ast.Module, path: str) -> None:
 
 
 def walk(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every node of a tree that `parse` returned but contexts and operators, level by level; as `ast.walk`, but faster."""
+    """Every node of a parsed tree but contexts and operators, level by level; as `ast.walk`, but faster."""
     level: list[ast.AST] = [tree]
     while level:
         yield from level

@@ -10,8 +10,8 @@ from typing import Final
 
 _ALLOWED: Final = """
 abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict dir divmod enumerate filter float
-frozenset hash hex id int isinstance issubclass iter len list map max min next object oct ord pow print property range
-repr reversed round set slice sorted staticmethod str sum super tuple zip
+format frozenset hash hex id int isinstance issubclass iter len list map max min next object oct ord pow print property
+range repr reversed round set slice sorted staticmethod str sum super tuple zip
 Ellipsis NotImplemented True False None __debug__ __build_class__
 open type getattr hasattr setattr delattr
 ArithmeticError AssertionError AttributeError BlockingIOError BrokenPipeError BufferError BytesWarning ChildProcessError
@@ -23,6 +23,7 @@ PendingDeprecationWarning PermissionError ProcessLookupError PythonFinalizationE
 ResourceWarning RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning SystemError
 TabError TimeoutError TypeError UnboundLocalError UnicodeDecodeError UnicodeEncodeError UnicodeError
 UnicodeTranslateError UnicodeWarning UserWarning ValueError Warning ZeroDivisionError _IncompleteInputError
+BaseException KeyboardInterrupt SystemExit GeneratorExit
 """.split()
 ALLOWED_BUILTINS: Final = frozenset(f"builtins.{name}" for name in _ALLOWED)
 

@@ -132,7 +132,7 @@ def _proven(match: _Match, pin: str) -> bool:
         except MissingFileError:
             continue  # counted as missing, or absent from a checkpoint
         except RemoteCodeError as error:
-            tell(error_lines(error))
+            tell(next(error_lines(error)))  # the remedy comes once, at the end
             good = False
     return good
 

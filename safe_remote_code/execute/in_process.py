@@ -58,6 +58,7 @@ class LoadedPackage:
             read_roots={os.path.realpath(folder)},
             monitored=policy.stands("monitor"),
             load=self.module,
+            texts=lambda: [module.file.text for module in self.modules.values()],
         )
         self._policy = policy
         self._builtins = Runtime(self.context).builtins if policy.stands("guard") else vars(builtins)
@@ -66,7 +67,8 @@ class LoadedPackage:
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether every file of `snapshot` is here already, admitted and guarded."""
         return all(
-            path in self.modules and self.modules[path].file.sha256 == digest for path, digest in snapshot.manifest.items()
+            path in self.modules and self.modules[path].file.sha256 == digest
+            for path, digest in snapshot.manifest.items()
         )
 
     def extend(self, package: GuardedPackage) -> None:
@@ -82,7 +84,9 @@ class LoadedPackage:
             raise ValueError("a package is extended by its own modules only")
         for path, module in package.modules.items():
             if self.modules.setdefault(path, module).file.sha256 != module.file.sha256:
-                raise RefusedError(f"{path} changed while it was loaded", subject=self.context.source, remedy="try again")
+                raise RefusedError(
+                    f"{path} changed while it was loaded", subject=self.context.source, remedy="try again"
+                )
             self._paths[self._module_name(path)] = path
 
     def _module_name(self, path: str) -> str:
@@ -186,8 +190,6 @@ def execute(source: str, digest: str, policy: Policy, folder: Path) -> LoadedPac
 def _forget(name: str) -> None:
     for module in [known for known in sys.modules if known.startswith(f"{name}.")]:
         del sys.modules[module]
-
-
 
 
 def package_of_module(name: str) -> LoadedPackage | None:

@@ -40,8 +40,8 @@ class HubSource:
         return read_regular_file(place, max_bytes, (os.path.realpath(repo_folder),), f"{self.repo}/{path}")
 
     def _download(self, path: str) -> str:
-        from huggingface_hub import hf_hub_download
         from huggingface_hub import errors as hub
+        from huggingface_hub import hf_hub_download
 
         options = self._options
         subject = f"{self.repo}@{self._revision}/{path}"

@@ -9,8 +9,10 @@ subscripts under the rules of the guard and nothing else. There is no call in th
 from __future__ import annotations
 
 import ast
+import collections.abc
 import functools
 import operator
+import sys
 import types
 import typing
 from typing import TYPE_CHECKING, Any, Final, final
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 _CLASS_LEVEL: Final = ("ClassVar", "InitVar", "Final", "KW_ONLY")
 _MAX_TEXT: Final = 1000
+_ALIAS_BASES: Final = (types.GenericAlias, types.UnionType, typing._GenericAlias)  # type: ignore[attr-defined]  # typing's own
+#: What `list[int]`, `X | Y`, `Optional[X]`, `Callable[[X], Y]`... are instances of.
+_ALIASES: Final = frozenset(
+    [type(collections.abc.Callable[[int], int])]
+    + [kind for module in (typing, types) for kind in vars(module).values()
+       if isinstance(kind, type) and issubclass(kind, _ALIAS_BASES)]
+)  # fmt: skip
 
 
 @final
@@ -123,14 +132,47 @@ def inert(value: object, namespace: Mapping[str, object], read: Reader) -> objec
         return GuardedReference(str(value.__forward_arg__), namespace, read)
     if isinstance(value, list):
         return [make(part) for part in value]
-    arguments = getattr(value, "__args__", None)
-    if not isinstance(arguments, tuple) or typing.get_origin(value) is typing.Literal or isinstance(value, type):
-        if not isinstance(value, types.GenericAlias):
-            return value
-    changed = tuple(make(part) for part in typing.cast("tuple[object, ...]", arguments))
-    if all(new is old for new, old in zip(changed, typing.cast("tuple[object, ...]", arguments), strict=True)):
+    return _with_arguments(value, make)
+
+
+def _with_arguments(value: Any, make: Callable[[object], object]) -> object:
+    """`value` with each argument of an alias put through `make`."""
+    if not _is_alias(value):
+        # A subclass of an alias class can show us other arguments than it shows typing.
+        return typing.Any if isinstance(value, _ALIAS_BASES) else value
+    if typing.get_origin(value) is typing.Literal:
+        return value
+    arguments: tuple[object, ...] = value.__args__
+    changed = tuple(make(part) for part in arguments)
+    if all(new is old for new, old in zip(changed, arguments, strict=True)):
         return value
     return _rebuild(value, changed)
+
+
+def _is_alias(value: object) -> bool:
+    kind = type(value)
+    return kind in _ALIASES or (
+        issubclass(kind, _ALIAS_BASES)
+        and getattr(sys.modules.get("typing_extensions"), kind.__name__, None) is kind
+    )
+
+
+def resolved(value: object) -> object:
+    """`value`, made by `inert`, with every reference in it evaluated."""
+    if isinstance(value, GuardedReference):
+        return resolved(value._evaluate())
+    if type(value) is list:
+        return [resolved(part) for part in value]
+    return _with_arguments(value, resolved)
+
+
+def without_text(value: object) -> object:
+    """`value` with every text in it that typing would evaluate replaced by `typing.Any`."""
+    if isinstance(value, str | typing.ForwardRef):
+        return typing.Any
+    if type(value) is list:
+        return [without_text(part) for part in value]
+    return _with_arguments(value, without_text)
 
 
 def _reference(text: str, namespace: Mapping[str, object], read: Reader, *, whole: bool = False) -> object:

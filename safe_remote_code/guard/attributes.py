@@ -7,8 +7,10 @@ builtin goes through the same guard as the dot).
 
 from __future__ import annotations
 
+import copy
 import logging
 import string
+import typing
 import sys
 from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
@@ -20,6 +22,7 @@ from ..grammar import CHECKED, refused_attribute, refused_attribute_store
 from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
+from .memory import shown_class
 from .ownership import definer, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
@@ -83,14 +86,14 @@ def class_of(receiver: object) -> type:
     """`receiver.__class__`, unless it is a metaclass (whose call makes classes unseen)."""
     if isinstance(receiver, type | ModuleType):
         return _class_of_special(receiver)
-    return receiver.__class__
+    return shown_class(receiver.__class__)
 
 
 def type_of(receiver: object) -> type:
     """`type(receiver)`, unless it is a metaclass."""
     if isinstance(receiver, type | ModuleType):
         return _class_of_special(receiver)
-    return type(receiver)
+    return shown_class(type(receiver))
 
 
 def _class_of_special(receiver: object) -> type:
@@ -117,7 +120,7 @@ class GuardedType(metaclass=_TypeMeta):
     """`type`, as remote code sees it: one argument, no metaclass, usable in `isinstance`."""
 
     def __class_getitem__(cls, item: object) -> object:
-        return type[item]
+        return typing.Type[item]  # noqa: UP006  # `type[item](...)` would call the real type
 
     def __init_subclass__(cls) -> None:
         _refuse("a metaclass may not be defined")
@@ -216,30 +219,40 @@ class Attributes:
             return value
         if entry.receivers and not _is_one_of(receiver, entry.receivers):
             return value
-        if self._is_own(receiver, name):
+        if self._is_own(receiver, name, held=bool(entry.receivers)):
             # What remote code made, it may hold; but a saving method of its own, when remote code
             # calls it, is not a call by the user and opens no folder for writing.
-            return mediated_call(value, None, self._context) if entry.kind == "write-path" and callable(value) else value
+            return (
+                mediated_call(value, None, self._context) if entry.kind == "write-path" and callable(value) else value
+            )
         if isinstance(value, int | float | str | bytes | bool | type(None)):
             return value
+        if entry.kind == "copy":
+            return copy.copy(value)
         if entry.kind == "refused" or not callable(value):
-            what = f"{name} of {getattr(receiver, '__qualname__', type(receiver).__qualname__)} is not granted ({entry.why})"
+            kind = getattr(receiver, "__qualname__", type(receiver).__qualname__)
+            what = f"{name} of {kind} is not granted ({entry.why})"
             raise self._context.violation(what, entry.capability, name)
         return mediated_call(value, entry.kind, self._context, receiver)
 
-    def _is_own(self, receiver: object, name: str) -> bool:
-        """Whether `receiver.name` is something that the remote code itself put there."""
+    def _is_own(self, receiver: object, name: str, *, held: bool) -> bool:
+        """Whether `receiver.name` is something that the remote code itself put there.
+
+        `held`: instances of a library's class keep it, so an instance of a subclass has it from there.
+        """
         if isinstance(receiver, super):
             return False
         kind = receiver if isinstance(receiver, type) else type(receiver)
         home = definer(kind, name)
-        return owns_class(kind) if home is None else owns_class(home)
+        return owns_class(kind) and not held if home is None else owns_class(home)
 
     def _namespace(self, receiver: object) -> object:
         if isinstance(receiver, _OPAQUE):
             _refuse(f"the namespace of a {type(receiver).__name__} may not be reached")
         namespace = receiver.__dict__
-        return namespace if owns_class(type(receiver)) else dict(namespace)
+        if owns_class(type(receiver)):
+            return namespace
+        return {name: value for name, value in namespace.items() if name not in self._sensitive}
 
     def _reader(self, receiver: object, value: Callable[..., object]) -> Callable[..., object]:
         load = self.load
@@ -344,8 +357,8 @@ def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) 
 
 def _constructor(value: Callable[..., object]) -> Callable[..., object]:
     def construct(cls: type, *arguments: object, **keywords: object) -> object:
-        if not isinstance(cls, type) or issubclass(cls, type):
-            _refuse("__new__ of a metaclass")
+        if not isinstance(cls, type) or issubclass(cls, type) or shown_class(cls) is not cls:
+            _refuse("__new__ of a metaclass or of numpy.ndarray")
         return value(cls, *arguments, **keywords)
 
     return construct

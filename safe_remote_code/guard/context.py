@@ -29,7 +29,8 @@ _OWN_DOWNLOAD: ContextVar[bool] = ContextVar("safe_remote_code_own_download", de
 class PackageContext:
     """Grants, readable directories and modules of one guarded package.
 
-    `read_roots` are real paths, `repositories` the Hub ids that it was loaded for. `load` gives the package's own module for a path inside it.
+    `read_roots` are real paths, `repositories` the Hub ids that it was loaded for.
+    `load` gives the package's own module for a path inside it, `texts` the text of all of them.
     """
 
     source: str
@@ -39,6 +40,7 @@ class PackageContext:
     repositories: set[str] = field(default_factory=set)
     monitored: bool = True
     load: Callable[[str], ModuleType]
+    texts: Callable[[], list[str]] = list
 
     def may_read(self, real_path: str) -> bool:
         """Whether `real_path` lies in the package's own folders or in one being saved to."""

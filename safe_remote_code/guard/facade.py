@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
+from .memory import armour_libraries, shown_class
 from .ownership import owns_class
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Tombstone:
     def __getattr__(self, name: str) -> Tombstone:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Tombstone(f"{object.__getattribute__(self, '__name__')}.{name}", object.__getattribute__(self, "_source"))
+        return Tombstone(
+            f"{object.__getattribute__(self, '__name__')}.{name}", object.__getattribute__(self, "_source")
+        )
 
     def __bool__(self) -> bool:
         return True  # it is not None: `if module:` asks only that
@@ -82,10 +85,9 @@ class Facade(ModuleType):
         return ModuleType  # so that nobody can make a facade of something else
 
     def __getattr__(self, name: str) -> object:
-        facades = _OWNERS.get(id(self))
-        if facades is None:
+        if id(self) not in _OWNERS:
             raise AttributeError(name)
-        return facades.attribute(self, name)
+        return _OWNERS[id(self)][0].attribute(self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise GuardViolationError(f"attribute {name} of module {self.__name__} may not be changed by remote code")
@@ -118,7 +120,7 @@ class FacadeView:
 
     def __setattr__(self, name: str, value: object) -> None:
         facade = object.__getattribute__(self, "_facade")
-        if hasattr(sys.modules[facade.__name__], name) or not (isinstance(value, type) and owns_class(value)):
+        if hasattr(sys.modules[_OWNERS[id(facade)][1]], name) or not (isinstance(value, type) and owns_class(value)):
             setattr(facade, name, value)  # raises
         vars(facade)[name] = value
 
@@ -126,8 +128,9 @@ class FacadeView:
         delattr(object.__getattribute__(self, "_facade"), name)  # raises
 
 
-#: Facades by `id`, each with the set it belongs to; kept out of their reach, and alive.
-_OWNERS: Final[dict[int, Facades]] = {}
+#: Facades by `id`, each with the set it belongs to and its true name (`facade.__init__("os")` changes the
+#: other one); kept out of their reach, and alive.
+_OWNERS: Final[dict[int, tuple[Facades, str]]] = {}
 
 
 @final
@@ -185,8 +188,9 @@ class Facades:
 
     def attribute(self, facade: Facade, name: str) -> object:
         """Resolve `name` of `facade` against the policy, and remember the answer."""
-        value = self._resolve(facade.__name__, name)
-        if facade.__name__ not in _VOLATILE:
+        module = _OWNERS[id(facade)][1]
+        value = self._resolve(module, name)
+        if module not in _VOLATILE:
             vars(facade)[name] = value
         return value
 
@@ -212,6 +216,10 @@ class Facades:
             return self._tombstone(full)
         if isinstance(real, _CONSTANTS):
             return real
+        if isinstance(real, type):
+            if issubclass(real, type):
+                return self._tombstone(full)  # calling a metaclass makes a class unseen
+            armour_libraries()
         if match == "wildcard" and not self._defined_in_granted_place(real):
             return self._tombstone(full)
         home = _home(real)
@@ -220,7 +228,7 @@ class Facades:
         sink = shipped_capabilities().sink(home) if home else None
         if sink is not None and sink.capability not in self._granted.capabilities:
             return self._tombstone(full)  # a sink under another name is a sink
-        return _read_only(real)
+        return shown_class(real) if isinstance(real, type) else _read_only(real)
 
     def _defined_in_granted_place(self, real: object) -> bool:
         home = _home(real)
@@ -243,7 +251,7 @@ class Facades:
     def _facade(self, name: str) -> Facade:
         if name not in self._made:
             facade = Facade(name)
-            _OWNERS[id(facade)] = self
+            _OWNERS[id(facade)] = (self, name)
             self._made[name] = facade
         return self._made[name]
 

@@ -6,6 +6,7 @@ cannot be forged (the grammar refuses to bind or assign it), but globals need no
 
 from __future__ import annotations
 
+import threading
 import weakref
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,24 @@ def is_remote_globals(identity: int) -> bool:
     return identity in _GLOBALS
 
 
+#: Threads that remote code started, whatever function of whose they run: its stack does not show there.
+_THREADS: Final[weakref.WeakKeyDictionary[threading.Thread, PackageContext]] = weakref.WeakKeyDictionary()
+
+
+def register_thread(thread: threading.Thread, context: PackageContext) -> None:
+    """Mark `thread` as started by remote code of the package of `context`."""
+    _THREADS[thread] = context
+
+
+def context_of_thread() -> PackageContext | None:
+    """The package whose code started the running thread, or None."""
+    if not _THREADS:
+        return None
+    # Not current_thread(), which makes an object for a foreign thread, and takes locks.
+    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]  # no public name
+    return _THREADS.get(thread) if thread is not None else None
+
+
 def register_class(cls: type) -> None:
     """Mark `cls` as made by remote code."""
     _CLASSES.add(cls)
@@ -65,4 +84,7 @@ def owns_instance(value: object) -> bool:
 
 def definer(cls: type, name: str) -> type | None:
     """The class of `cls.__mro__` that defines `name`, or None."""
-    return next((base for base in type.__getattribute__(cls, "__mro__") if name in type.__getattribute__(base, "__dict__")), None)
+    return next(
+        (base for base in type.__getattribute__(cls, "__mro__") if name in type.__getattribute__(base, "__dict__")),
+        None,
+    )

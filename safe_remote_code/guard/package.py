@@ -1,7 +1,6 @@
 """Admitted text to code objects: the one home of `compile`."""
 
 from __future__ import annotations
-
 import __future__ as future
 
 import ast

@@ -10,7 +10,8 @@ from .annotations import inert
 from .attributes import Attributes, GuardedType, class_of, type_of, write
 from .builtins import BURIED, plain_builtins
 from .facade import Facades, Tombstone
-from .mediated import files, libraries, registries, system
+from .mediated import files, libraries, reflection, registries, system
+from .memory import prepare
 from .saving import finish_class
 
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ class Runtime:
     """Helpers of one package; `builtins` is what its modules get as `__builtins__`."""
 
     def __init__(self, context: PackageContext) -> None:
+        prepare()
         self._context = context
         self._attributes = Attributes(context)
         # os, sys and importlib replacements exist already; torch's are made when first asked for.
-        fixed = files.replacements(context) | system.replacements(context, self._import_by_name)
+        fixed = (
+            files.replacements(context)
+            | system.replacements(context, self._import_by_name)
+            | reflection.replacements(self._import_by_name, self._attributes.load)
+        )
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
             **libraries.replacements(context),
@@ -89,7 +95,8 @@ class Runtime:
             if package is None:
                 raise ImportError(f"no module {'.' * level}{module}")
             names = getattr(package, "__all__", None) or [name for name in vars(package) if not name.startswith("_")]
-            found = {str(name): getattr(package, str(name)) for name in names if not str(name).startswith("__")}
+            # Exact names that source text could spell: `__all__` is the remote code's own, as is `__getattr__`.
+            found = {name: self._attributes.load(package, name) for name in names if _is_public(name)}
         namespace.update(found)
 
     def _relative(self, importer: str, level: int, module: str) -> ModuleType | None:
@@ -120,6 +127,10 @@ class Runtime:
 
     def _annotation(self, importer: str, value: object) -> object:
         return inert(value, vars(self._context.load(importer)), self._attributes.load)
+
+
+def _is_public(name: object) -> bool:
+    return type(name) is str and name.isidentifier() and not name.startswith("__")
 
 
 def _constant_for_compilers(*functions: Callable[..., object]) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from .context import exact_path, writing_below
 from .mediated import calls
-from .ownership import is_remote_globals, register_class
+from .memory import armour, armour_readers
+from .ownership import context_of_thread, is_remote_globals, register_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def remote_code_on_stack() -> bool:
         if frame.f_globals is _MEDIATED_GLOBALS or is_remote_globals(id(frame.f_globals)):
             return True
         frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return False
+    return context_of_thread() is not None
 
 
 def _opening(method: Callable[..., object]) -> Callable[..., object]:
@@ -52,6 +53,8 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
 def finish_class(cls: type) -> type:
     """The innermost decorator of every remote class: note its owner, open folders for its savers."""
     register_class(cls)
+    armour(cls)
+    armour_readers(cls)
     for name in _SAVERS:
         method = cls.__dict__.get(name)
         if isinstance(method, FunctionType):

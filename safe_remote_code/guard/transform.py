@@ -314,7 +314,9 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             elif isinstance(part, ast.Constant):
                 if isinstance(part.value, str | bytes):
                     return False
-            elif not isinstance(part, ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.BinOp | ast.BitOr | ast.Load):
+            elif not isinstance(
+                part, ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.BinOp | ast.BitOr | ast.Load
+            ):
                 return False
         return "*" not in self._bound
 

@@ -70,11 +70,11 @@ class _Installation:
 
     def _get_class_from_dynamic_module(self, *arguments: Any, **keywords: Any) -> type:
         # Positional order differs between versions of transformers; theirs is the one that callers use.
-        extra = {name: keywords.pop(name) for name in ("policy", "lockfile") if name in keywords}
+        extra: dict[str, Any] = {name: keywords.pop(name) for name in ("policy", "lockfile") if name in keywords}
         bound = self._signature.bind(*arguments, **keywords).arguments
         bound.update(bound.pop("kwargs", {}) | bound.pop("deprecated_kwargs", {}))
         settings: dict[str, Any] = {"policy": self._policy, "lockfile": self._lockfile}
-        return get_class_from_dynamic_module(**bound, **{**settings, **extra})
+        return get_class_from_dynamic_module(**bound, **(settings | extra))
 
     def _get_cached_module_file(
         self,

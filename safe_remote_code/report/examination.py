@@ -13,13 +13,16 @@ from ..admit import findings as admission_findings
 from ..analyse import analyse
 from ..analyse.rules import unreadable
 from ..config_audit import audit_configs, foreign_repositories
-from ..errors import FetchError, RefusedError
+from ..errors import FetchError, MissingFileError, RefusedError
+from ..fetch import fetch
 from ..fetch.entry_points import read_configs, references
 from ..finding import Finding
-from ..pinning import package_snapshot
+from ..pinning import entry_roots, package_snapshot
 from . import source_not_allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..analyse import Analysis
     from ..fetch import Source
     from ..policy import Policy
@@ -32,7 +35,10 @@ Standing = Literal["refused", "guarded", "note"]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was found in `repo` at `commit`. `analysis` is None if there is no code that could be read."""
+    """What was found in `repo` at `commit`. `analysis` is None if there is no code that could be read.
+
+    `closures`: for each file that offers a class, the files that loading it needs. The loader admits by closure.
+    """
 
     repo: RepoSource
     commit: str | None
@@ -42,6 +48,7 @@ class Examination:
     findings: tuple[Finding, ...] = ()
     foreign: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    closures: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         digests = {part.digest for part in (self.snapshot, self.analysis) if part is not None}
@@ -58,6 +65,34 @@ class Examination:
     def of_standing(self, standing: Standing) -> tuple[Finding, ...]:
         """The findings that come to `standing`."""
         return tuple(finding for finding in self.findings if self.standing(finding) == standing)
+
+    @property
+    def unhindered(self) -> tuple[str, ...]:
+        """Files that offer a class and that load although something else of the repository is refused."""
+        refused = {finding.path for finding in self.of_standing("refused")}
+        return tuple(path for path, needs in sorted(self.closures.items()) if not needs & refused)
+
+
+@final
+class _Held:
+    """`Source` over files that were read already."""
+
+    def __init__(self, source: Source, code: Snapshot) -> None:
+        self.repo, self.commit, self._code = source.repo, source.commit, code
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        if path not in self._code:
+            raise MissingFileError("no such file", subject=path)
+        return self._code[path].data
+
+    def python_files(self) -> list[str]:
+        return [file.path for file in self._code.files]
+
+
+def _closures(source: Source, code: Snapshot) -> dict[str, frozenset[str]]:
+    held = _Held(source, code)
+    roots = [path for path in entry_roots(source)[0] if path in code]
+    return {root: frozenset(fetch(held, [root]).manifest) for root in roots}
 
 
 def _path_of(error: RefusedError) -> str:
@@ -130,4 +165,5 @@ def examine(source: Source, policy: Policy, code: Snapshot | None = None) -> Exa
         findings=tuple(sorted(found)),
         foreign=foreign,
         unreached=_unreached(source, code),
+        closures=_closures(source, code) if code is not None else {},
     )

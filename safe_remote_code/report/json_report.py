@@ -41,6 +41,7 @@ def _source(examination: Examination) -> dict[str, object]:
         "commit": examination.commit,
         "digest": code.digest if code else None,
         "verdict": "refused" if examination.of_standing("refused") else "clean",
+        "still_loads": list(examination.unhindered),
         "capabilities": sorted(analysis.capabilities) if analysis else [],
         "files": code.manifest if code else {},
         "not_examined": list(examination.unreached),

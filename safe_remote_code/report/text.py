@@ -38,7 +38,7 @@ def summary(examination: Examination) -> Iterator[Text]:
     else:
         lines = sum(file.text.count("\n") for file in code.files)
         yield Text(f"  {_count(len(code.files), 'file')}, {_count(lines, 'line')} of Python")
-        yield Text(f"  the code can: {', '.join(analysis.capabilities) or 'compute; it asks for no capability'}")
+        yield Text(f"  capabilities: {', '.join(analysis.capabilities) or 'none'}")
     for repo in examination.foreign:
         yield Text(visible(f"  names code of another repository: {repo} (pin it too: safe-remote-code pin {repo})"))
     if examination.unreached:
@@ -88,8 +88,16 @@ def verdict(examination: Examination) -> Text:
     counts = counted(examination)
     name = visible(examination.policy.name)
     if examination.of_standing("refused"):
-        return Text(f"  refused by policy {name}: {counts}", style="bold red")
+        loads = ", ".join(examination.unhindered)
+        rest = visible(f"; what needs none of it still loads: {loads}") if loads and _denies_code(examination) else ""
+        return Text(f"  refused by policy {name}: {counts}{rest}", style="bold red")
     return Text(f"  clean under policy {name}: {counts}", style="green")
+
+
+def _denies_code(examination: Examination) -> bool:
+    """Whether what refuses is code, rather than the repository as a whole or only its JSON."""
+    refused = examination.of_standing("refused")
+    return any(finding.path.endswith(".py") for finding in refused) and all(item.path != "." for item in refused)
 
 
 def counted(examination: Examination) -> str:

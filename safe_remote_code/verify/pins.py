@@ -107,7 +107,9 @@ def _approves(package: LockedPackage, ref: ModuleRef) -> bool:
 
 def _difference(pinned: tuple[LockedPackage, ...], snapshot: Snapshot) -> str:
     manifest = snapshot.manifest
-    nearest = max(pinned, key=lambda package: sum(package.files.get(path) == digest for path, digest in manifest.items()))
+    nearest = max(
+        pinned, key=lambda package: sum(package.files.get(path) == digest for path, digest in manifest.items())
+    )
     changed = sorted(path for path, digest in manifest.items() if nearest.files.get(path, digest) != digest)
     added = sorted(set(manifest) - set(nearest.files))
     parts = [f"changed {', '.join(changed)}"] if changed else []

@@ -14,7 +14,9 @@ def _closed(required: list[str], /, **properties: Any) -> dict[str, Any]:
 
 _MESSAGE: Final = _closed(["text"], text={"type": "string", "minLength": 1})
 _REGION: Final = _closed(
-    ["startLine", "startColumn"], startLine={"type": "integer", "minimum": 1}, startColumn={"type": "integer", "minimum": 1}
+    ["startLine", "startColumn"],
+    startLine={"type": "integer", "minimum": 1},
+    startColumn={"type": "integer", "minimum": 1},
 )
 _PLACE: Final = _closed(
     ["artifactLocation"],

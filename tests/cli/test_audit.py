@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+
 from cli.commands import PLAIN, repository, run
 from cli.sarif_shape import SARIF_SHAPE
-from jsonschema import Draft202012Validator
 
 HOSTILE = {"modeling_plain.py": "import os\nos.fork()\n" + PLAIN}
 GUARDED = {"modeling_plain.py": "import requests\n" + PLAIN}
@@ -98,6 +99,14 @@ def test_a_repository_without_code_is_clean_and_says_so() -> None:
     assert "no Python code was read" in result.stdout
 
 
+def test_what_needs_no_refused_file_is_said_to_load() -> None:
+    auto_map = {"AutoModel": "modeling_plain.PlainModel", "AutoConfig": "configuration_plain.PlainConfig"}
+    files = {**HOSTILE, "configuration_plain.py": "class PlainConfig:\n    pass\n"}
+    result = run("audit", repository(Path("plain"), files, config={"auto_map": auto_map}))
+    assert result.exit_code == 1
+    assert "what needs none of it still loads: configuration_plain.py" in result.stdout
+
+
 def test_files_that_are_not_loaded_are_named_as_not_examined() -> None:
     repository(Path("plain"), {"modeling_plain.py": PLAIN, "train.py": "import os\nos.fork()\n"})
     result = run("audit", "plain")
@@ -131,7 +140,10 @@ def test_sarif_has_the_shape_of_the_standard_and_the_rules_documentation() -> No
         assert "Why it matters" in rules[item["ruleIndex"]]["help"]["text"]
     (refused,) = [item for item in report["results"] if item["level"] == "error"]
     place = refused["locations"][0]["physicalLocation"]
-    assert place == {"artifactLocation": {"uri": "plain/modeling_plain.py"}, "region": {"startLine": 2, "startColumn": 1}}
+    assert place == {
+        "artifactLocation": {"uri": "plain/modeling_plain.py"},
+        "region": {"startLine": 2, "startColumn": 1},
+    }
 
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif"])

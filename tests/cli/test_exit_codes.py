@@ -10,15 +10,21 @@ import time
 from pathlib import Path
 
 import pytest
-from cli.commands import ROOT, repository, run, spawn
 
+from cli.commands import ROOT, repository, run, spawn
 from safe_remote_code.cli import audit as audit_module
 
 
 def test_help_documents_the_exit_codes(tmp_path: Path) -> None:
     done = spawn("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for line in ("0  clean", "1  findings", "2  wrong usage", "3  the code could not be fetched", "4  an internal error"):
+    for line in (
+        "0  clean",
+        "1  findings",
+        "2  wrong usage",
+        "3  the code could not be fetched",
+        "4  an internal error",
+    ):
         assert line in done.stdout
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cli.commands import run
 
+from cli.commands import run
 from safe_remote_code.report.rules import rule_texts
 
 RULES = sorted(rule_texts())

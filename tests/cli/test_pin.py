@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli.commands import CONFIG, PLAIN, repository, run
 
+from cli.commands import CONFIG, PLAIN, repository, run
 from safe_remote_code.cli import pinstore
 from safe_remote_code.lockfile import read_lock
 
@@ -62,7 +62,9 @@ def test_update_shows_the_diff_and_the_capabilities_before_it_writes() -> None:
     folder = repository(Path("plain"))
     run("pin", "plain")
     (folder / "modeling_plain.py").write_text(PLAIN.replace("math.sqrt(x)", "__import__('os').system(x)"))
-    (folder / "modeling_plain.py").write_text("import subprocess\n" + PLAIN.replace("math.sqrt(x)", "subprocess.run(x)"))
+    (folder / "modeling_plain.py").write_text(
+        "import subprocess\n" + PLAIN.replace("math.sqrt(x)", "subprocess.run(x)")
+    )
     result = run("pin", "plain", "--update")
     assert result.exit_code == 0
     assert "-        return math.sqrt(x)" in result.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cli.commands import PLAIN, ROOT, repository, run
 
 REFUSED = {"modeling_plain.py": "import subprocess\nsubprocess.run(['id'])\n" + PLAIN}
@@ -71,7 +72,9 @@ def test_the_grant_is_to_that_source_alone() -> None:
 
 
 def test_suggest_grants_no_more_than_is_needed() -> None:
-    repository(Path("plain"), {"modeling_plain.py": "import subprocess\nimport requests\nsubprocess.run(['id'])\n" + PLAIN})
+    repository(
+        Path("plain"), {"modeling_plain.py": "import subprocess\nimport requests\nsubprocess.run(['id'])\n" + PLAIN}
+    )
     result = run("policy", "suggest", "plain")
     assert "requests" not in result.stdout
     assert "requests" in result.stderr

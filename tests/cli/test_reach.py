@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cli.commands import ROOT, repository
 
 _FORBIDDEN = ("guard", "execute", "monitor", "pipeline", "integrations")
@@ -43,7 +44,9 @@ def _reached(loaded: list[str]) -> list[str]:
     return ours + [name for name in loaded if name in ("torch", "transformers", "RestrictedPython")]
 
 
-@pytest.mark.parametrize("module", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli", "report", "config_audit"])
+@pytest.mark.parametrize(
+    "module", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli", "report", "config_audit"]
+)
 def test_importing_it_reaches_nothing_that_runs_code(module: str) -> None:
     assert _reached(_loaded([f"safe_remote_code.{module}"])) == []
 

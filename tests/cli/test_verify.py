@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from cli.commands import PLAIN, repository, run
 
 SIBLINGS = {
-    "modeling_plain.py": PLAIN + "\nfrom .helper import scale\n\ntry:\n    from . import fast\nexcept ImportError:\n    fast = None\n",
+    "modeling_plain.py": PLAIN
+    + "\nfrom .helper import scale\n\ntry:\n    from . import fast\nexcept ImportError:\n    fast = None\n",
     "helper.py": "def scale(x):\n    return x\n",
 }
 
@@ -63,6 +65,7 @@ def test_a_configuration_that_asks_for_another_class_is_refused(pinned: Path) ->
     result = run("verify", pinned)
     assert result.exit_code == 1
     assert "not an approved entry point" in result.stderr
+    assert "--update" in result.stderr
 
 
 def test_a_link_out_of_the_tree_is_refused(pinned: Path, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_what_can_be_seen_stays(text: str) -> None:
 
 
 def test_each_hidden_character_is_spelt_as_python_would() -> None:
-    assert visible("\x1b[2J\u202e\u200b\U000e0041\ud800\n\t\x9b") == "\\x1b[2J\\u202e\\u200b\\U000e0041\\ud800\\n\\t\\x9b"
+    assert (
+        visible("\x1b[2J\u202e\u200b\U000e0041\ud800\n\t\x9b") == "\\x1b[2J\\u202e\\u200b\\U000e0041\\ud800\\n\\t\\x9b"
+    )
 
 
 @given(st.text())

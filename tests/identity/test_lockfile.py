@@ -15,12 +15,14 @@ from safe_remote_code.capability import CAPABILITIES
 from safe_remote_code.errors import DocumentError
 from safe_remote_code.lockfile import Lock, LockedPackage, format_lock, parse_lock, read_lock, write_lock
 
-_part = st.from_regex(r"[A-Za-z0-9_][\w.+-]{0,12}", fullmatch=True).filter(str.isascii)
+_part = st.text("ABXYZabxyz019_.+-", max_size=12).map(lambda text: f"m{text}")
 _path = st.lists(_part, min_size=1, max_size=3).map(lambda parts: "/".join(parts) + ".py")
 _sha = st.binary(min_size=32, max_size=32).map(bytes.hex)
 _source = st.one_of(
     st.builds("hub:{}/{}".format, _part, _part),
-    st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF, exclude_categories=["Cs"])).map(lambda name: f"local:{name}"),
+    st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF, exclude_categories=["Cs"])).map(
+        lambda name: f"local:{name}"
+    ),
 )
 _package = st.builds(
     LockedPackage,
@@ -43,19 +45,22 @@ def _lock(packages: list[LockedPackage]) -> Lock:
 
 _locks = st.lists(_package, max_size=4).map(_lock)
 GOOD = _lock(
-    [LockedPackage(source="hub:owner/name", commit="0" * 40, files={"modeling_a.py": "a" * 64}, entry_points=("modeling_a.A",)),
+    [LockedPackage(source="hub:owner/name", commit="0" * 40, files={"modeling_a.py": "a" * 64},
+                   entry_points=("modeling_a.A",)),
      LockedPackage(source="local:dir", commit=None, files={"modeling_b.py": "b" * 64, "c.py": "c" * 64},
                    entry_points=("modeling_b.B", "modeling_b.C"), capabilities=("network", "process"))]
 )  # fmt: skip
 TEXT = format_lock(GOOD)
 
 
+@settings(max_examples=40, deadline=None)
 @given(_locks)
 def test_what_is_written_is_what_is_read(lock: Lock) -> None:
     assert parse_lock(format_lock(lock).encode(), "lock") == lock
 
 
-@given(st.lists(_package, max_size=4), st.randoms())
+@settings(max_examples=30, deadline=None)
+@given(st.lists(_package, max_size=3), st.randoms())
 def test_the_same_content_is_the_same_bytes_whatever_the_order(packages: list[LockedPackage], random: object) -> None:
     unique = list({(package.source, package.digest): package for package in packages}.values())
     shuffled = sorted(unique, key=lambda _: random.random())  # type: ignore[attr-defined]
@@ -196,11 +201,15 @@ def test_the_lock_is_a_plain_readable_file(tmp_path: Path) -> None:
 
 @pytest.mark.xfail(strict=True, reason="JSON spells characters beyond U+FFFF as surrogate pairs, which TOML refuses")
 def test_a_directory_with_an_astral_name_can_be_locked() -> None:
-    lock = _lock([LockedPackage(source="local:\U0001f600", commit=None, files={"a.py": "a" * 64}, entry_points=("a.A",))])
+    lock = _lock(
+        [LockedPackage(source="local:\U0001f600", commit=None, files={"a.py": "a" * 64}, entry_points=("a.A",))]
+    )
     assert parse_lock(format_lock(lock).encode(), "lock") == lock
 
 
-@pytest.mark.xfail(strict=True, reason="a source with an unpaired surrogate is accepted and written as TOML that cannot be read")
+@pytest.mark.xfail(
+    strict=True, reason="a source with an unpaired surrogate is accepted and written as TOML that cannot be read"
+)
 def test_a_directory_with_an_undecodable_name_is_refused() -> None:
     with pytest.raises(ValueError, match="source"):
         LockedPackage(source="local:\udcff", commit=None, files={"a.py": "a" * 64}, entry_points=("a.A",))

@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from identity.test_policies import MISTAKES
 from jsonschema import Draft202012Validator
 
+from identity.test_policies import MISTAKES
 from safe_remote_code.capability import CAPABILITIES
 from safe_remote_code.errors import DocumentError
 from safe_remote_code.policy import WALLS, load_policy

@@ -139,7 +139,9 @@ def test_arbitrary_references_are_parsed_or_refused(reference: str, location: st
     assert ref.entry_point == reference.rpartition("--")[2]
 
 
-@pytest.mark.parametrize("reference", ["X", "a.b.X", "--a.X", "a--b--c.X", "../b--a.X", "o/n--../a.X", "a.X\n", "a .X", ""])
+@pytest.mark.parametrize(
+    "reference", ["X", "a.b.X", "--a.X", "a--b--c.X", "../b--a.X", "o/n--../a.X", "a.X\n", "a .X", ""]
+)
 def test_malformed_references_are_refused(reference: str) -> None:
     with pytest.raises(RefusedError):
         parse(reference, "owner/name")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import final
 
 from pinned import pin_folder
-
 from safe_remote_code.errors import RemoteCodeError
 from safe_remote_code.lockfile import LockedPackage
 from safe_remote_code.pipeline import load_package

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pinned import pin_folder
 
+from pinned import pin_folder
 from safe_remote_code import RefusedError, installed, refusals
 
 from .repos import is_guarded, tiny, write
@@ -165,6 +165,7 @@ def custom_generate_exists() -> bool:
 def test_custom_generate_is_guarded(fixtures: Path, tmp_path: Path) -> None:
     """When it is asked for, and when `from_pretrained` finds it in the repository."""
     import torch
+
     from driver import built
 
     if not custom_generate_exists():

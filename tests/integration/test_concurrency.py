@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pinned import pin_folder
-
 from safe_remote_code import get_class_from_dynamic_module
 
 from .repos import write

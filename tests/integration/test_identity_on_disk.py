@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pinned import pin_folder
 
+from pinned import pin_folder
 from safe_remote_code import RefusedError, get_class_from_dynamic_module
 
 from .repos import PLAIN, is_guarded, write

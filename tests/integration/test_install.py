@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pinned import pin_folder
 
+from pinned import pin_folder
 from safe_remote_code import DocumentError, RefusedError, install, installed, uninstall
 
 from .repos import is_guarded, tiny
@@ -68,7 +68,8 @@ def test_every_holder_gets_ours_and_gets_its_own_back(importer: Any) -> None:
     early = importer("early_importer")
     before = bindings()
     assert ("early_importer", "get_class_from_dynamic_module") in before
-    assert {module for module, _ in before} >= {"transformers.generation.utils", "transformers.modeling_utils"}
+    expected = {"transformers.pipelines", "transformers.models.auto.auto_factory", "transformers.modeling_utils"}
+    assert {module for module, _ in before} >= expected
     install()
     during = bindings()
     assert set(during) == set(before)
@@ -203,3 +204,23 @@ def test_policy_and_lock_file_may_be_given_by_call(tmp_path: Path) -> None:
     with installed(lockfile=tmp_path / "empty"):
         load = home().get_class_from_dynamic_module
         assert is_guarded(load("configuration_tiny.TinyConfig", folder, lockfile=tmp_path / "lock", policy="default"))
+
+
+def test_a_class_that_was_loaded_natively_is_not_used_after_installation(tmp_path: Path) -> None:
+    """Auto classes remember classes by configuration class; the guarded configuration is another one."""
+    from transformers import AutoConfig, AutoModel
+
+    folder = tiny(tmp_path / "before")
+
+    def load() -> list[type]:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+        model = AutoModel.from_pretrained(folder, trust_remote_code=True)
+        return [type(config), type(model), type(AutoModel.from_config(config, trust_remote_code=True))]
+
+    assert not any(is_guarded(kind) for kind in load())
+    with installed(lockfile=tmp_path / "lock"), pytest.raises(RefusedError):
+        load()
+    pin_folder(folder, tmp_path / "lock")
+    with installed(lockfile=tmp_path / "lock"):
+        assert all(is_guarded(kind) for kind in load())
+    assert not any(is_guarded(kind) for kind in load())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pinned import pin_folder
 
 pytestmark = pytest.mark.torch
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.torch
 def loaded(fixtures: Path, models_lock: Path) -> Iterator[Any]:
     """A model of each fixture, made under the guard."""
     import torch
-    from driver import built
 
+    from driver import built
     from safe_remote_code import installed
 
     def make(name: str, auto_class: str) -> Any:
@@ -156,7 +157,6 @@ def test_a_saved_folder_holds_the_verified_code_whatever_lies_in_the_store(
 ) -> None:
     """And it loads under the same lock, by content."""
     from driver import loaded as load
-
     from safe_remote_code import installed
 
     model = loaded[name]
@@ -188,7 +188,6 @@ def test_a_copy_of_a_repository_under_another_name_is_approved_by_content(
 
 def test_a_second_load_gives_the_same_class(fixtures: Path, models_lock: Path, loaded: Any) -> None:
     from driver import built
-
     from safe_remote_code import installed
 
     with installed(lockfile=models_lock):
@@ -199,7 +198,6 @@ def test_a_second_load_gives_the_same_class(fixtures: Path, models_lock: Path, l
 def test_code_that_changes_on_disk_after_a_load_never_runs(fixtures: Path, tmp_path: Path) -> None:
     """It is refused, or, where transformers remembers the class and does not ask again, without effect."""
     from driver import built
-
     from safe_remote_code import RefusedError, installed
 
     folder, lockfile = tmp_path / "mutable", tmp_path / "lock"

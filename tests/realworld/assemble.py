@@ -108,11 +108,24 @@ def _pip(verb: str, wanted: Package | Library, build: Path, *options: str) -> No
     requirements = build / "requirements" / f"{wanted.name}.txt"
     requirements.parent.mkdir(parents=True, exist_ok=True)
     requirements.write_text(f"{wanted.name}=={wanted.version} {hashes}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "--quiet", verb, "--no-deps", "--require-hashes", "--ignore-requires-python"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        verb,
+        "--no-deps",
+        "--require-hashes",
+        "--ignore-requires-python",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(_INERT_BACKEND), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run([*command, *options, "--requirement", str(requirements)], env=environment, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        [*command, *options, "--requirement", str(requirements)], env=environment, stderr=subprocess.PIPE
+    )
     if done.returncode:
-        raise RuntimeError(f"pip {verb} {wanted.name}=={wanted.version} failed:\n{done.stderr.decode(errors='replace')}")
+        raise RuntimeError(
+            f"pip {verb} {wanted.name}=={wanted.version} failed:\n{done.stderr.decode(errors='replace')}"
+        )
 
 
 def _extract_python(archive: Path, target: Path) -> None:

@@ -1,8 +1,8 @@
 """Reads what the two probes of one repository wrote, and says in one row whether the guarded run equals the native one.
 
 Rules: a repository *loads natively* when config, model and every forward that it is asked for succeed natively; it is
-*identical* when each step that succeeded natively succeeded under guard with an equal digest. A step that fails natively
-is not held against the guard. A probe that wrote nothing (crash, time-out) counts as a failure of every step.
+*identical* when each step that succeeded natively succeeded under guard with an equal digest. A step that fails
+natively is not held against the guard. A probe that wrote nothing (crash, time-out) counts as a failure of every step.
 """
 
 from __future__ import annotations
@@ -37,7 +37,15 @@ def row(name: str, expected: bool, native: dict[str, Any], guarded: dict[str, An
     """Compare; `guarded` is None when only the native side was run."""
     loads = all(_succeeded(native, step) for step in (*_LOADING, *(step for step in native if step == "forward")))
     if guarded is None:
-        return Row(name=name, expected=expected, native=loads, admitted=False, loaded=False, identical=loads, why_not=_first_error(native))
+        return Row(
+            name=name,
+            expected=expected,
+            native=loads,
+            admitted=False,
+            loaded=False,
+            identical=loads,
+            why_not=_first_error(native),
+        )
     differing = [step for step in native if _succeeded(native, step) and native[step] != guarded.get(step)]
     loaded = all(_succeeded(guarded, step) for step in _LOADING)
     return Row(

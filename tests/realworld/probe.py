@@ -45,7 +45,9 @@ def main() -> int:
 
 def _isolate(modules: Path) -> None:
     """No network, a module cache of this process's own, one thread, bounded memory: before torch is imported."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_MODULES_CACHE=str(modules), OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    os.environ.update(
+        HF_HUB_OFFLINE="1", HF_MODULES_CACHE=str(modules), OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false"
+    )
     sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_DATA, (_MAX_DATA_BYTES, _MAX_DATA_BYTES))
 
@@ -57,7 +59,9 @@ def _run(arguments: argparse.Namespace) -> int:
     table = specs.load(arguments.specs or specs.DEFAULT_SPECS)
     spec = table.repositories[arguments.name]
     for name in spec.libraries:
-        _provide(table.libraries[name], assemble.library_folder(table.libraries[name], arguments.build or assemble.BUILD))
+        _provide(
+            table.libraries[name], assemble.library_folder(table.libraries[name], arguments.build or assemble.BUILD)
+        )
     session = Session(spec, arguments.repository, arguments.out.with_suffix(".saved"), arguments.verbose)
     with _mode(arguments):
         session.exercise()
@@ -105,8 +109,15 @@ class Session:
         config = self._step("config", self._load_config)
         model = self._step("model", lambda: self._build(config), needs=config)
         self._step("forward", lambda: self._forward(model), needs=model, wanted=self.spec.forward)
-        self._step("generate", lambda: self._generate(model, do_sample=False), needs=model, wanted=self.spec.generate is not None)
-        self._step("sample", lambda: self._generate(model, do_sample=True), needs=model, wanted=self.spec.generate is not None)
+        self._step(
+            "generate",
+            lambda: self._generate(model, do_sample=False),
+            needs=model,
+            wanted=self.spec.generate is not None,
+        )
+        self._step(
+            "sample", lambda: self._generate(model, do_sample=True), needs=model, wanted=self.spec.generate is not None
+        )
         self._step("half", lambda: self._half(model), needs=model)
         self._step("backward", lambda: self._backward(model), needs=model, wanted=self.spec.forward)
         self._step("reload", lambda: self._reload(model), needs=model, wanted=self.spec.from_pretrained)
@@ -118,7 +129,7 @@ class Session:
         _seed(SEED)
         try:
             value, digest = action()
-        except Exception as error:  # noqa: BLE001  # any error of remote code is a result here
+        except Exception as error:  # any error of remote code is a result here
             if self.verbose:
                 traceback.print_exc()
             kinds = [kind.__name__ for kind in type(error).__mro__]
@@ -197,7 +208,9 @@ class Session:
         folder = self.saved / "model"
         model.save_pretrained(folder)
         laid = sorted(item.name for item in folder.iterdir())
-        for source in Path(self.repository).glob("*.py"):  # older versions of transformers save no code: a user copies it
+        for source in Path(self.repository).glob(
+            "*.py"
+        ):  # older versions of transformers save no code: a user copies it
             if not (folder / source.name).exists():
                 shutil.copyfile(source, folder / source.name)
         again = self._auto().from_pretrained(folder, trust_remote_code=True).eval()

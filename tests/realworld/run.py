@@ -36,7 +36,9 @@ def main() -> int:
     print(_COLUMNS.format("repository", "native", "admitted", "loaded", "identical", "why not"), flush=True)
     rows = [row for row in (_one(table, spec, arguments) for spec in table.select(arguments.names)) if row]
     if arguments.json:
-        arguments.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8"
+        )
     _print_totals(rows, arguments.native_only)
     return int(any(row.is_failure for row in rows))
 
@@ -47,7 +49,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--specs", type=Path, default=specs.DEFAULT_SPECS)
     parser.add_argument("--build", type=Path, default=assemble.BUILD)
     parser.add_argument("--policy", default="default")
-    parser.add_argument("--native-only", action="store_true", help="check only that the table is right about native loading")
+    parser.add_argument(
+        "--native-only", action="store_true", help="check only that the table is right about native loading"
+    )
     parser.add_argument("--assemble-only", action="store_true", help="fetch and lay out, run nothing")
     parser.add_argument("--audit", action="store_true", help="audit the repositories that are for analysis only, too")
     parser.add_argument("--verbose", action="store_true", help="show the probes' tracebacks")
@@ -62,13 +66,19 @@ def _one(table: specs.Specs, spec: specs.Repository, arguments: argparse.Namespa
         return None
     if spec.analysis_only:
         found = _cli("audit", str(folder))[1] if arguments.audit else "not run"
-        print(_COLUMNS.format(spec.name, "-", "-", "-", "-", f"analysis only ({spec.analysis_only}): {found}"), flush=True)
+        print(
+            _COLUMNS.format(spec.name, "-", "-", "-", "-", f"analysis only ({spec.analysis_only}): {found}"), flush=True
+        )
         return None
     work = _fresh(arguments.build / "runs" / spec.name)
     native = _probe("native", folder, spec, work, arguments)
-    pinned, said = (True, "") if arguments.native_only else _cli("pin", str(folder), "--lockfile", str(work / "remote-code.lock"))
+    pinned, said = (
+        (True, "") if arguments.native_only else _cli("pin", str(folder), "--lockfile", str(work / "remote-code.lock"))
+    )
     guarded = None if arguments.native_only else _probe("guarded", folder, spec, work, arguments) if pinned else {}
-    row = compare.row(spec.name, spec.is_expected_under(version("transformers")), native, guarded, "" if pinned else f"pin: {said}")
+    row = compare.row(
+        spec.name, spec.is_expected_under(version("transformers")), native, guarded, "" if pinned else f"pin: {said}"
+    )
     _print_row(row, arguments.native_only)
     return row
 
@@ -79,22 +89,37 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _probe(mode: str, folder: Path, spec: specs.Repository, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def _probe(
+    mode: str, folder: Path, spec: specs.Repository, work: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Run one probe process and read its steps; a process that wrote nothing is one failed step."""
     out = work / f"{mode}.json"
     command = [sys.executable, str(_PROBE), mode, str(folder), spec.name, str(out), "--specs", str(arguments.specs)]
-    command += ["--build", str(arguments.build), "--policy", arguments.policy, "--lockfile", str(work / "remote-code.lock")]
+    command += [
+        "--build",
+        str(arguments.build),
+        "--policy",
+        arguments.policy,
+        "--lockfile",
+        str(work / "remote-code.lock"),
+    ]
     log = work / f"{mode}.log"
     try:
         with log.open("wb") as stream:
             verbose = ["--verbose"] if arguments.verbose else []
-            done = subprocess.run([*command, *verbose], stdout=stream, stderr=stream, timeout=_SECONDS_PER_PROBE, env=_environment())
+            done = subprocess.run(
+                [*command, *verbose], stdout=stream, stderr=stream, timeout=_SECONDS_PER_PROBE, env=_environment()
+            )
     except subprocess.TimeoutExpired:
         return {"config": {"error": f"no result after {_SECONDS_PER_PROBE} s"}}
     if arguments.verbose:
         sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
     if not out.exists():
-        return {"config": {"error": f"the {mode} process ended with {done.returncode}: {_last_line(log.read_text(errors='replace'))}"}}
+        return {
+            "config": {
+                "error": f"the {mode} process ended with {done.returncode}: {_last_line(log.read_text(errors='replace'))}"
+            }
+        }
     steps: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["steps"]
     return steps
 
@@ -119,7 +144,10 @@ def _last_line(text: str) -> str:
 
 
 def _print_row(row: compare.Row, native_only: bool) -> None:
-    verdicts = [_word(row.native), *(("-",) * 3 if native_only else map(_word, (row.admitted, row.loaded, row.identical)))]
+    verdicts = [
+        _word(row.native),
+        *(("-",) * 3 if native_only else map(_word, (row.admitted, row.loaded, row.identical))),
+    ]
     mark = " [NOT AS THE TABLE SAYS]" if row.expected != row.native else ""
     print(_COLUMNS.format(row.name, *verdicts, " ".join(row.why_not.split())[:300] + mark), flush=True)
 
@@ -133,7 +161,9 @@ def _print_totals(rows: Iterable[compare.Row], native_only: bool) -> None:
     print(f"transformers {version('transformers')}: {len(native)} load natively")
     if native and not native_only:
         admitted, identical = sum(row.admitted for row in native), sum(row.identical for row in native)
-        print(f"of these admitted {admitted} ({admitted / len(native):.1%}), identical {identical} ({identical / len(native):.1%})")
+        print(
+            f"of these admitted {admitted} ({admitted / len(native):.1%}), identical {identical} ({identical / len(native):.1%})"
+        )
 
 
 if __name__ == "__main__":

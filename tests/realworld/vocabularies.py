@@ -1,7 +1,8 @@
 """Small vocabularies of our own making, in the file formats that remote tokenizers read.
 
 `sentencepiece`: `tokenizer.model`, trained here on the text below (byte fallback, so that any text encodes).
-`tiktoken`: `qwen.tiktoken`, base64 with ranks: single bytes, pairs, then triples, as many as Qwen's special tokens expect.
+`tiktoken`: `qwen.tiktoken`, base64 with ranks: single bytes, pairs, then triples, as many as Qwen's special tokens
+  expect.
 `byte-bpe`: `vocab.json` and `merges.txt` of the GPT-2 family.
 No vocabulary of a published model is used.
 """

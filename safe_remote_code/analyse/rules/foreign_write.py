@@ -86,7 +86,8 @@ def _write(node: ast.AST, owner: ast.expr, context: Context) -> Sequence[Finding
     name = names[0] if names else meaning.modules[0]
     surely = meaning.complete and not meaning.modules and len(meaning.names) == 1
     # The guard answers for environment variables, which real code sets at import, and shows copies of lists.
-    # So it does for a class of its own under a new name (`transformers.MyProcessor = MyProcessor`), which stays in its view.
+    # So it does for a class of its own under a new name (`transformers.MyProcessor = MyProcessor`),
+    # which stays in its view.
     adds_class = isinstance(node, ast.Attribute) and node.attr[:1].isupper() and isinstance(node.ctx, ast.Store)
     held = not isinstance(node, ast.Attribute | ast.Subscript) or name in _ANSWERED or adds_class
     return [

@@ -40,7 +40,10 @@ def mediated_call(
             return function(*arguments, **keywords)
         if isinstance(receiver, PurePath):
             _check(receiver, kind, context, function)
-        exact = [_argument(item, kind, context, function, first=all_paths or index == 0) for index, item in enumerate(arguments)]
+        exact = [
+            _argument(item, kind, context, function, first=all_paths or index == 0)
+            for index, item in enumerate(arguments)
+        ]
         named = {name: _argument(item, kind, context, function, first=all_paths) for name, item in keywords.items()}
         if not named.get("weights_only", True):
             raise context.violation(f"{_name(function)}: weights_only=False unpickles objects", "deserialise")

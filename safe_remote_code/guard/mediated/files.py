@@ -53,7 +53,7 @@ def _write(target: tuple[str, int], data: bytes) -> None:
 def guarded_open(context: PackageContext) -> Callable[..., io.IOBase]:
     """The `open` of one package."""
 
-    def open(  # noqa: A001  # it stands in for the builtin
+    def open(  # it stands in for the builtin
         file: object,
         mode: str = "r",
         buffering: int = -1,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..context import exact_path
 from ..ownership import owns_callable, owns_class, owns_instance
 from .calls import mediated_call
+from .scripting import refused_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from ..context import PackageContext
 
 _BACKENDS: Final = (None, "inductor", "eager", "aot_eager", "cudagraphs")
+#: Settings of the compiler that choose between kernels; others name programs, files and callbacks.
+_OPTIONS: Final = frozenset(
+    ["max_autotune", "max_autotune_gemm", "max_autotune_pointwise", "coordinate_descent_tuning", "epilogue_fusion",
+     "shape_padding", "triton.cudagraphs", "triton.cudagraph_trees"]
+)  # fmt: skip
 #: Take a path to read as first argument, in native code or through several layers.
 _READERS: Final = (
     "safetensors.safe_open", "safetensors.torch.load_file", "safetensors.numpy.load_file",
@@ -29,12 +35,15 @@ _READERS: Final = (
 )  # fmt: skip
 #: Take something to write and a path.
 _WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model",
-                   "transformers.dynamic_module_utils.custom_object_save", "transformers.configuration_utils.custom_object_save")  # fmt: skip
+                   "transformers.dynamic_module_utils.custom_object_save",
+                   "transformers.configuration_utils.custom_object_save")  # fmt: skip
 _IMAGE_LOADERS: Final = ("transformers.image_utils.load_image", "transformers.image_utils.load_images")
 #: Flags of the TorchScript executor that ChatGLM and its kin set at import.
 _JIT_FLAGS: Final = (
-    "torch._C._jit_set_profiling_mode", "torch._C._jit_set_profiling_executor", "torch._C._jit_override_can_fuse_on_cpu",
-    "torch._C._jit_override_can_fuse_on_gpu", "torch._C._jit_set_texpr_fuser_enabled", "torch._C._jit_set_nvfuser_enabled",
+    "torch._C._jit_set_profiling_mode", "torch._C._jit_set_profiling_executor",
+    "torch._C._jit_override_can_fuse_on_cpu",
+    "torch._C._jit_override_can_fuse_on_gpu", "torch._C._jit_set_texpr_fuser_enabled",
+    "torch._C._jit_set_nvfuser_enabled",
     "torch._C._debug_set_autodiff_subgraph_inlining",
 )  # fmt: skip
 _CACHE_READERS: Final = (
@@ -82,9 +91,15 @@ def _numpy_load(context: PackageContext) -> Callable[..., object]:
 
 
 def _compile(context: PackageContext) -> Callable[..., object]:
-    def compile(model: object = None, *, backend: str | None = None, **keywords: object) -> object:  # noqa: A001  # torch's name
+    def compile(model: object = None, *, backend: str | None = None, **keywords: object) -> object:  # torch's name
         if backend not in _BACKENDS or (backend is not None and type(backend) is not str):
             raise context.violation(f"torch.compile: backend {backend!r:.60}", "dynamic-code", "torch.compile")
+        options = keywords.get("options")
+        if options is not None:
+            names = [key if type(key) is str else "?" for key in options]
+            if type(options) is not dict or not _OPTIONS.issuperset(names):
+                raise context.violation(f"torch.compile: options {names!r:.60}", "dynamic-code", "torch.compile")
+            keywords["options"] = dict(options)
         chosen = {} if backend is None else {"backend": backend}
         return _real("torch.compile")(model, **chosen, **keywords)
 
@@ -96,6 +111,8 @@ def _script(context: PackageContext, name: str) -> Callable[..., object]:
         own = owns_callable(obj) or owns_instance(obj) or (isinstance(obj, type) and owns_class(obj))
         if not own and not type(obj).__module__.startswith("torch.nn."):
             raise context.violation(f"{name} compiles code of this package only", "dynamic-code", name)
+        if word := refused_word(context.texts()):
+            raise context.violation(f"{name}: {word!r} in the text of a type", "dynamic-code", name)
         if name == "torch.jit.script":
             keywords["_frames_up"] = 1
         return _real(name)(obj, *arguments, **keywords)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _DECORATORS: Final = (
     "dataclasses.dataclass", "typing.final", "typing.no_type_check", "typing.runtime_checkable",
     "typing_extensions.final", "typing_extensions.runtime_checkable", "typing_extensions.deprecated",
-    "typing_extensions.override", "functools.total_ordering", "torch.jit.ignore", "torch.jit.unused", "torch.jit.export",
+    "typing_extensions.override", "functools.total_ordering", "torch.jit.ignore", "torch.jit.unused",
+    "torch.jit.export",
     "torch.utils._pytree.register_pytree_node", "torch.utils._pytree._register_pytree_node",
     "torch.utils._pytree.register_dataclass", "torch.utils._pytree.register_constant",
     "huggingface_hub.dataclasses.strict", "transformers.utils.auto_docstring.auto_docstring",
@@ -32,7 +33,9 @@ _DECORATORS: Final = (
 )  # fmt: skip
 
 
-def guarded_register(receiver: object, function: Callable[..., object], context: PackageContext) -> Callable[..., object]:
+def guarded_register(
+    receiver: object, function: Callable[..., object], context: PackageContext
+) -> Callable[..., object]:
     """`receiver.register`, unable to replace an entry that is not the remote code's."""
 
     def register(*arguments: Any, **keywords: Any) -> object:

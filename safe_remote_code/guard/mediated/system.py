@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.metadata
 import importlib.util
 import os
 import sys
 import types
-import typing
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Final, final
 
-from ..ownership import owns_callable, owns_class
+from ..memory import armour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +24,13 @@ _VISIBLE_VARIABLES: Final = frozenset(
     ["RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
      "TOKENIZERS_PARALLELISM", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_JIT", "TRANSFORMERS_VERBOSITY"]
 )  # fmt: skip
+
+
+class _Namespace(types.SimpleNamespace):
+    """`types.SimpleNamespace`, armoured: it takes attributes of any name."""
+
+
+armour(_Namespace)
 
 
 @final
@@ -93,25 +98,8 @@ def _catch_warnings(*, record: bool = False) -> Iterator[object]:
         yield log
 
 
-def _update_wrapper(wrapper: Any, wrapped: Any) -> object:
-    from ..attributes import write
-
-    return functools.update_wrapper(cast("Any", write(wrapper)), wrapped)
-
-
-def _wraps(wrapped: Any) -> Callable[[object], object]:
-    return lambda wrapper: _update_wrapper(wrapper, wrapped)
-
-
 def _basic_config(**keywords: object) -> None:
     """Only a level; handlers, files and `force` would change the logging of the whole process."""
-
-
-def _get_type_hints(value: object, *_: object, **keywords: object) -> dict[str, object]:
-    """Annotations of remote code, which the guard has made harmless."""
-    if not (owns_callable(value) or (isinstance(value, type) and owns_class(value))):
-        raise TypeError("get_type_hints() of a function or class of this package only")
-    return typing.get_type_hints(value, include_extras=bool(keywords.get("include_extras", False)))
 
 
 def _version(name: str) -> str:
@@ -137,6 +125,7 @@ def replacements(
         return import_module(name, None)
 
     return {
+        "types.SimpleNamespace": _Namespace,
         "os.environ": environment,
         "os.getenv": environment.get,
         "os.putenv": environment.__setitem__,
@@ -144,15 +133,11 @@ def replacements(
         "sys.stderr": _Stream("stderr"),
         "sys.path": list(sys.path),
         "sys.modules": _Modules(loaded),
-        "importlib.import_module": import_module,
         "importlib.util.find_spec": _find_spec,
         "importlib.metadata.version": _version,
         "importlib_metadata.version": _version,
-        "functools.wraps": _wraps,
-        "functools.update_wrapper": _update_wrapper,
         "warnings.catch_warnings": _catch_warnings,
         "logging.basicConfig": _basic_config,
-        "typing.get_type_hints": _get_type_hints,
     }
 
 

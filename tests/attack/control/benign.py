@@ -7,6 +7,7 @@
 import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizer
 
+
 class EscapeConfig(PretrainedConfig):
     model_type = "escape"
 

@@ -1,0 +1,133 @@
+"""Raw memory: keeping remote code's objects and numpy's constructor from being used as pointers.
+
+numpy and torch read `__array_interface__` and its kin from any object, and believe the address in
+it. Grammar refuses these names in source, but objects that pass arbitrary names through (`self.__dict__`,
+a configuration's keyword arguments, `BatchFeature`) would still show them. An *armoured* class has a data
+descriptor of each name, which wins over the instance and says that there is no such attribute.
+
+`numpy.ndarray(shape, dtype=object, buffer=...)` makes object pointers of bytes. Remote code sees a
+stand-in that is good for `isinstance`, annotations and comparison, and cannot be called.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import FunctionType
+from typing import Any, Final, NoReturn, final
+
+from ..errors import GuardViolationError
+
+_PROTOCOLS: Final = (
+    "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__", "__buffer__",
+)  # fmt: skip
+#: Bases of the library classes whose instances take attributes of any name.
+_LENIENT: Final = (
+    "transformers.configuration_utils.PretrainedConfig", "transformers.configuration_utils.PreTrainedConfig",
+    "transformers.feature_extraction_utils.BatchFeature", "transformers.tokenization_utils_base.BatchEncoding",
+    "transformers.utils.generic.ModelOutput", "transformers.generation.configuration_utils.GenerationConfig",
+    "argparse.Namespace", "collections.UserDict", "torch.nn.modules.module.Module",
+)  # fmt: skip
+
+
+@final
+class _Absent:
+    """A data descriptor for an attribute that is not there, whatever the instance holds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
+        # Where the class has `__getattr__` over its `data` (BatchFeature), an AttributeError would be answered from there.
+        held = getattr(instance, "__dict__", {}).get("data")
+        if isinstance(held, dict) and self._name in held:
+            raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")
+        raise AttributeError(self._name)
+
+    def __set__(self, instance: object, value: object) -> NoReturn:
+        raise GuardViolationError(f"attribute {self._name} would hand raw memory to numpy")
+
+
+def armour(cls: type) -> None:
+    """Make the memory protocols absent on instances of `cls` and its subclasses, unless it defines them itself."""
+    for name in _PROTOCOLS:
+        if not any(name in base.__dict__ for base in cls.__mro__):
+            type.__setattr__(cls, name, _Absent(name))
+
+
+def armour_readers(cls: type) -> None:
+    """Let the `__getattr__` and `__getattribute__` that remote class `cls` defines not answer for these names."""
+    for name in ("__getattr__", "__getattribute__"):
+        if name in cls.__dict__:
+            type.__setattr__(cls, name, _not_for_protocols(cls.__dict__[name]))
+
+
+def _not_for_protocols(reader: Any) -> Any:
+    def read(self: object, name: str) -> object:
+        if name in _PROTOCOLS:
+            raise AttributeError(name)
+        if isinstance(reader, FunctionType):
+            return reader(self, name)
+        return reader.__get__(self, type(self))(name)  # `__getattr__ = dict.get`, a partialmethod, a staticmethod
+
+    return functools.wraps(reader)(read) if isinstance(reader, FunctionType) else read
+
+
+def armour_libraries() -> None:
+    """Armour the lenient classes of the libraries that are loaded."""
+    for dotted in _LENIENT:
+        module, _, name = dotted.rpartition(".")
+        cls = getattr(sys.modules.get(module), name, None)
+        if isinstance(cls, type):
+            armour(cls)
+
+
+class _StandInMeta(type):
+    """A class that stands for another in questions about types, and for nothing else."""
+
+    def __call__(cls, *_arguments: object, **_keywords: object) -> NoReturn:
+        raise GuardViolationError(
+            f"{cls.__name__}() takes a buffer as raw memory; use numpy.array, zeros, empty or asarray"
+        )
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, _REAL[cls])
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return subclass is cls or issubclass(subclass, _REAL[cls])
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(_REAL[cls], name)
+
+
+_REAL: Final[dict[type, type]] = {}
+_STAND_INS: Final[dict[type, type]] = {}
+
+
+def _refuse_subclass(cls: type, **_: object) -> NoReturn:
+    raise GuardViolationError("a subclass of ndarray would have its constructor")
+
+
+def stand_in(real: type) -> type:
+    """What remote code gets in the place of the class `real`."""
+    if real not in _STAND_INS:
+        made = _StandInMeta(real.__name__, (), {"__module__": real.__module__, "__init_subclass__": _refuse_subclass,
+                                                "__class_getitem__": classmethod(lambda cls, item: cls)})  # fmt: skip
+        _REAL[made] = real
+        _STAND_INS[real] = made
+    return _STAND_INS[real]
+
+
+def shown_class(cls: type) -> type:
+    """`cls`, or the stand-in that remote code knows it by."""
+    return _STAND_INS.get(cls, cls)
+
+
+def prepare() -> None:
+    """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
+    armour_libraries()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        stand_in(numpy.ndarray)
