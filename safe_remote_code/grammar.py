@@ -65,7 +65,7 @@ DEFINABLE: Final = frozenset(
 #: Dunder attributes that may be read. Those in `CHECKED` are looked at again at run time.
 READABLE: Final = frozenset(
     [*_OPERATORS, *_CONTAINER, *_OBJECT, "__class__", "__name__", "__qualname__", "__module__", "__doc__",
-     "__dict__", "__version__", "__file__", "__all__", "__constants__"]
+     "__dict__", "__version__", "__file__", "__all__", "__constants__", "__members__"]
 )  # fmt: skip
 #: Dunder names that may be assigned as plain variables of a module or class body.
 DECLARABLE: Final = frozenset(

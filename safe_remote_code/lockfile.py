@@ -44,7 +44,9 @@ class LockedPackage:
     capabilities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.source.startswith(("hub:", "local:")) or any(ord(char) < 32 for char in self.source):
+        if not self.source.startswith(("hub:", "local:")) or any(
+            ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in self.source
+        ):
             raise ValueError("a source is hub:OWNER/NAME or local:NAME")
         if self.commit is not None and not is_commit(self.commit):
             raise ValueError("a commit is 40 hex digits")
@@ -172,7 +174,8 @@ def format_lock(lock: Lock) -> str:
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text)  # JSON strings without surrogates are TOML basic strings
+    # Beyond ASCII as it is: TOML, unlike JSON, knows no surrogate pairs.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _quote_all(texts: tuple[str, ...]) -> str:

@@ -118,9 +118,11 @@ def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -
     verified = _verified(ref, source, lock, lockfile, policy)
     if source.commit is not None:
         _SESSION.commits[name] = source.commit
-    package = _package(verified, policy, name)
+    # A copy (a Trainer checkpoint) has the grants of the repository that its code was pinned for, and its classes.
+    home = verified.package.source if verified.package is not None else name
+    package = _package(verified, policy, home)
     if not package.holds(verified.snapshot):
-        admitted = admit(verified, analyse(verified.snapshot), policy, name)
+        admitted = admit(verified, analyse(verified.snapshot), policy, home)
         guarded = guard(admitted, str(package.folder))
         lay_out(verified.snapshot, package.folder)
         package.extend(guarded)

@@ -41,23 +41,35 @@ def candidates(module: str, level: int, importer: str) -> tuple[str, ...]:
     return (f"{base}.py", f"{base}/__init__.py")
 
 
-def _requests(tree: ast.Module) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-    """Every relative import of `tree`: module, level and the names taken from it."""
+def _requests(tree: ast.Module) -> Iterator[tuple[str, int, tuple[str, ...], bool]]:
+    """Every relative import of `tree`: module, level, the names taken from it, and whether a `try` expects it to fail."""
+    expected = {id(inner) for node in walk(tree) if isinstance(node, ast.Try) for inner in _imports_within(node)}
     for node in walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            yield node.module or "", node.level, tuple(alias.name for alias in node.names)
+            yield node.module or "", node.level, tuple(alias.name for alias in node.names), id(node) in expected
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
             text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if called == "import_module" and isinstance(text, str) and text.startswith("."):
-                yield text.lstrip("."), len(text) - len(text.lstrip(".")), ()
+                yield text.lstrip("."), len(text) - len(text.lstrip(".")), (), True
+
+
+def _imports_within(node: ast.Try) -> Iterator[ast.ImportFrom]:
+    """Imports directly in the body of a `try` (under `if` and `with` too), whose failure its handlers see."""
+    pending: list[ast.stmt] = list(node.body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.ImportFrom):
+            yield statement
+        elif isinstance(statement, ast.If | ast.With):
+            pending += [*statement.body, *getattr(statement, "orelse", ())]
 
 
 def relative_imports(tree: ast.Module, path: str) -> list[Wanted]:
     """What the file `path` with the syntax tree `tree` imports from its own repository."""
     wanted: list[Wanted] = []
-    for module, level, names in _requests(tree):
-        wanted.append(Wanted(paths=candidates(module, level, path), required=bool(module)))
+    for module, level, names, may_fail in _requests(tree):
+        wanted.append(Wanted(paths=candidates(module, level, path), required=bool(module) and not may_fail))
         # `from .package import name` may mean the file package/name.py, or just an attribute.
         wanted += [
             Wanted(paths=candidates(f"{module}.{name}".lstrip("."), level, path), required=False)

@@ -54,6 +54,7 @@ class LoadedPackage:
         self.context = PackageContext(
             source=source,
             digest=digest,
+            name=self.name,
             granted=policy.granted(source),
             read_roots={os.path.realpath(folder)},
             monitored=policy.stands("monitor"),

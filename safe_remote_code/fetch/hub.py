@@ -60,6 +60,8 @@ class HubSource:
             )
             return downloaded
         except hub.LocalEntryNotFoundError as error:
+            if self._is_known_absent(path):
+                raise MissingFileError("no such file in the repository", subject=subject) from error
             raise FetchError(
                 "not in the local cache, and the Hub cannot be asked", subject=subject,
                 remedy="download it while online, or check HF_HUB_OFFLINE and the network",
@@ -90,10 +92,26 @@ class HubSource:
         )  # fmt: skip
         return known is _CACHED_NO_EXIST
 
+    def _is_known_absent(self, path: str) -> bool:
+        """Whether the cache remembers that the repository has no such file."""
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+
+        known = try_to_load_from_cache(
+            self.repo.location,
+            path,
+            cache_dir=self._options.cache_dir,
+            revision=self.commit or self._revision,
+            repo_type=self.repo.repo_type,
+        )
+        return known is _CACHED_NO_EXIST
+
     def python_files(self) -> list[str]:
         """See `Source.python_files`."""
         from huggingface_hub import HfApi
 
+        if self._options.local_files_only:
+            raise FetchError("names no class in its JSON, and the Hub may not be asked which files it has",
+                             subject=str(self.repo), remedy="name the class with --entry, or go online")  # fmt: skip
         try:
             paths = HfApi(token=self._options.token).list_repo_files(
                 self.repo.location, revision=self.commit or self._revision, repo_type=self.repo.repo_type

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _CLASS_LEVEL: Final = ("ClassVar", "InitVar", "Final", "KW_ONLY")
 _MAX_TEXT: Final = 1000
+#: Of these, `|` makes a `types.UnionType`; of all else in annotations, a `typing.Union`.
+_PLAIN: Final = (type, types.GenericAlias, types.UnionType, type(None))
 _ALIAS_BASES: Final = (types.GenericAlias, types.UnionType, typing._GenericAlias)  # type: ignore[attr-defined]  # typing's own
 #: What `list[int]`, `X | Y`, `Optional[X]`, `Callable[[X], Y]`... are instances of.
 _ALIASES: Final = frozenset(
@@ -95,6 +97,8 @@ def _walk(node: ast.expr, namespace: Mapping[str, object], read: Reader) -> obje
         return [walk(part) for part in node.elts]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         left, right = (inert(walk(part), namespace, read) for part in (node.left, node.right))
+        if isinstance(left, _PLAIN) and isinstance(right, _PLAIN) and (left, right) != (None, None):
+            return operator.or_(left, right)
         return typing.Union[left, right]  # noqa: UP007  # values, not an annotation
     if isinstance(node, ast.Subscript):
         return _subscript(walk(node.value), node.slice, walk)

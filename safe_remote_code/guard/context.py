@@ -29,13 +29,14 @@ _OWN_DOWNLOAD: ContextVar[bool] = ContextVar("safe_remote_code_own_download", de
 class PackageContext:
     """Grants, readable directories and modules of one guarded package.
 
-    `read_roots` are real paths, `repositories` the Hub ids that it was loaded for.
+    `name` is the prefix of its modules in `sys.modules`. `read_roots` are real paths, `repositories` the Hub ids that it was loaded for.
     `load` gives the package's own module for a path inside it, `texts` the text of all of them.
     """
 
     source: str
     digest: str
     granted: Granted
+    name: str = ""
     read_roots: set[str] = field(default_factory=set)
     repositories: set[str] = field(default_factory=set)
     monitored: bool = True

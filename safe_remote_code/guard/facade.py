@@ -172,7 +172,7 @@ class Facades:
         except AttributeError:
             pass
         full = f"{module}.{name}"
-        if self._visible(full) and importlib.util.find_spec(full) is not None:
+        if self._visible(full) and _has_submodule(module, name):
             return self.import_module(full)
         raise ImportError(f"cannot import name {name!r} from {module!r}", name=module)
 
@@ -261,6 +261,10 @@ class Facades:
             return top in sys.modules or importlib.util.find_spec(top) is not None
         except (ImportError, ValueError):
             return False
+
+
+def _has_submodule(module: str, name: str) -> bool:
+    return hasattr(sys.modules[module], "__path__") and importlib.util.find_spec(f"{module}.{name}") is not None
 
 
 def _home(real: object) -> str:

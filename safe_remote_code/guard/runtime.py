@@ -80,7 +80,7 @@ class Runtime:
             if child is not None:
                 return child
         if package is None:
-            raise ImportError(f"cannot import name {name!r} from {'.' * level}{module!r}")
+            raise self._not_found(importer, level, module)
         try:
             return self._attributes.load(package, name)
         except AttributeError:
@@ -93,8 +93,10 @@ class Runtime:
         else:
             package = self._relative(importer, level, module)
             if package is None:
-                raise ImportError(f"no module {'.' * level}{module}")
-            names = getattr(package, "__all__", None) or [name for name in vars(package) if not name.startswith("_")]
+                raise self._not_found(importer, level, module)
+            names = getattr(package, "__all__", None)
+            if names is None:
+                names = [name for name in vars(package) if not name.startswith("_")]
             # Exact names that source text could spell: `__all__` is the remote code's own, as is `__getattr__`.
             found = {name: self._attributes.load(package, name) for name in names if _is_public(name)}
         namespace.update(found)
@@ -115,13 +117,26 @@ class Runtime:
         """`importlib.import_module`."""
         if type(name) is not str:
             raise TypeError("module name must be exactly str")
+        prefix = f"{self._context.name}."
         if not name.startswith("."):
-            return self._facades.import_module(name)
-        level = len(name) - len(name.lstrip("."))
-        module = self._relative("", level, name.lstrip("."))
+            if not name.startswith(prefix):
+                return self._facades.import_module(name)
+            importer, level, rest = "", 1, name.removeprefix(prefix)
+        else:
+            if type(package) is not str:
+                raise TypeError(f"the 'package' argument is required to perform a relative import for {name!r}")
+            rest = name.lstrip(".")
+            importer, level = f"{package}.".removeprefix(prefix).replace(".", "/"), len(name) - len(rest)
+        module = self._relative(importer, level, rest)
         if module is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise self._not_found(importer, level, rest)
         return module
+
+    def _not_found(self, importer: str, level: int, module: str) -> ModuleNotFoundError:
+        folder = posixpath.dirname(importer).split("/")
+        parts = [self._context.name, *folder[: len(folder) - level + 1], *module.split(".")]
+        name = ".".join(part for part in parts if part)
+        return ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     # -- annotations ----------------------------------------------------------------------------
 

@@ -145,7 +145,8 @@ class _Fields:
         return made
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(getattr(typing, self.__name__).__mro_entries__(bases))
+        real = getattr(typing, self.__name__)
+        return tuple(real.__mro_entries__(tuple(real if item is self else item for item in bases)))
 
 
 def replacements(import_module: Callable[[str, str | None], object], read: Reader) -> dict[str, object]:

@@ -201,7 +201,7 @@ def case_types():
     ns = types.SimpleNamespace(a=1)
     ns.b = 2
     m = types.MethodType(lambda self, x: (self, x), 5)
-    return ns, ns.a + ns.b, m(6), isinstance(case_types, types.FunctionType), isinstance(math, types.ModuleType), isinstance(len, types.BuiltinFunctionType), isinstance(case_types, types.LambdaType)
+    return ns, ns.a + ns.b, m(6), isinstance(case_types, types.FunctionType), isinstance(len, types.BuiltinFunctionType), isinstance(case_types, types.LambdaType)
 
 
 def case_ordered_dict():

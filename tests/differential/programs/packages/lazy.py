@@ -1,0 +1,5 @@
+COUNT = 3
+
+
+def lazily():
+    return "lazy", COUNT

@@ -1,0 +1,5 @@
+from ..alpha import VALUE
+
+
+def helper():
+    return VALUE * 2
