@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import sysconfig
+import tempfile
+import threading
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, final
 
@@ -188,6 +191,22 @@ def install() -> None:
     if not _Hook.installed:
         _Hook.installed = True
         sys.addaudithook(_audit)
+        _watch_threads()
+
+
+def _watch_threads() -> None:
+    """Note who starts a thread: until Python 3.12, `threading` raises no event for it."""
+    start: Callable[..., object] | None = getattr(threading, "_start_new_thread", None)
+    if start is None:
+        return
+
+    def noted(function: object, *arguments: object) -> object:
+        context = _responsible(sys._getframe(1), "_thread.start_new_thread", (function,))
+        if context is not None:
+            _thread(context, (function,))
+        return start(function, *arguments)
+
+    threading._start_new_thread = noted  # type: ignore[attr-defined]  # no public name
 
 
 def _audit(event: str, arguments: tuple[object, ...]) -> None:
@@ -210,7 +229,7 @@ def _thread(context: PackageContext, arguments: tuple[object, ...]) -> str | Non
     return "introspection"
 
 
-_RULES["_thread.start_new_thread"] = _thread
+_RULES.update(dict.fromkeys(["_thread.start_new_thread", "_thread.start_joinable_thread"], _thread))
 
 
 def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, ...]) -> PackageContext | None:

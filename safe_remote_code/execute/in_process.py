@@ -153,10 +153,11 @@ class _Loader(importlib.abc.InspectLoader):
 
 @final
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds modules of loaded packages; refuses every other module below their prefix."""
+    """Finds modules of loaded packages; while `exclusive`, refuses every other module below their prefix."""
 
     def __init__(self) -> None:
         self.packages: dict[str, LoadedPackage] = {}
+        self.exclusive = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -166,8 +167,12 @@ class _Finder(importlib.abc.MetaPathFinder):
         for name, package in self.packages.items():
             if fullname.startswith(f"{name}."):
                 return package.spec(fullname)
-            if f"{name}.".startswith(f"{fullname}."):
-                return importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        if any(f"{name}.".startswith(f"{fullname}.") for name in self.packages):
+            # A folder above packages. Without us in charge, what transformers laid on disk there may be found, too.
+            native = None if self.exclusive else importlib.machinery.PathFinder.find_spec(fullname, path)
+            return native or importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        if self.exclusive and fullname != PACKAGE_PREFIX.rstrip("."):
+            raise ModuleNotFoundError(f"{fullname} did not come through the walls", name=fullname)
         return None
 
 
@@ -186,6 +191,26 @@ def execute(source: str, digest: str, policy: Policy, folder: Path) -> LoadedPac
         _forget(loaded.name)
         _FINDER.packages[loaded.name] = loaded
     return loaded
+
+
+def take_over() -> None:
+    """From now on no module below the prefix of remote code is found but ours."""
+    with _LOCK:
+        if _FINDER not in sys.meta_path:
+            sys.meta_path.insert(0, _FINDER)
+        _FINDER.exclusive = True
+
+
+def give_way() -> None:
+    """Let transformers find its own modules again; ours stay what they are."""
+    with _LOCK:
+        _FINDER.exclusive = False
+        # Our folders above packages have no place on disk, and would hide that of transformers.
+        for name in {known.rpartition(".")[0] for known in _FINDER.packages}:
+            while name:
+                if getattr(sys.modules.get(name), "__file__", None) is None:
+                    sys.modules.pop(name, None)
+                name = name.rpartition(".")[0]
 
 
 def _forget(name: str) -> None:

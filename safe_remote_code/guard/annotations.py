@@ -12,6 +12,7 @@ import ast
 import collections.abc
 import functools
 import operator
+import re
 import sys
 import types
 import typing
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     Reader = Callable[[object, str], object]
 
-_CLASS_LEVEL: Final = ("ClassVar", "InitVar", "Final", "KW_ONLY")
+#: How dataclasses recognise, in text, what is not a field; at its start, a prefix allowed.
+_CLASS_LEVEL: Final = re.compile(r"(\s*\w+\s*\.)*\s*(ClassVar|InitVar|Final|KW_ONLY)\b")
 _MAX_TEXT: Final = 1000
 #: Of these, `|` makes a `types.UnionType`; of all else in annotations, a `typing.Union`.
 _PLAIN: Final = (type, types.GenericAlias, types.UnionType, type(None))
@@ -53,7 +55,11 @@ class GuardedReference(typing.ForwardRef, _root=True):  # type: ignore[call-arg,
         return evaluate(self.__forward_arg__, namespace, read)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, GuardedReference) and other.__forward_arg__ == self.__forward_arg__
+        if type(other) is str and _STATES[id(self)][3]:
+            return other == self.__forward_arg__
+        # typing keeps `Optional[...]` and the like by equality: the same text elsewhere is another reference.
+        same = isinstance(other, GuardedReference) and other.__forward_arg__ == self.__forward_arg__
+        return same and _STATES[id(other)][1] is _STATES[id(self)][1]
 
     def __hash__(self) -> int:
         return hash(self.__forward_arg__)
@@ -61,6 +67,9 @@ class GuardedReference(typing.ForwardRef, _root=True):  # type: ignore[call-arg,
     def __repr__(self) -> str:
         # A whole annotation that was text shows as text: `inspect.signature` prints what it prints natively.
         return repr(self.__forward_arg__) if _STATES[id(self)][3] else f"ForwardRef({self.__forward_arg__!r})"
+
+    def __str__(self) -> str:
+        return self.__forward_arg__ if _STATES[id(self)][3] else repr(self)
 
 
 #: By `id`, and alive: remote code can hold a reference, and must find no namespace on it.
@@ -183,7 +192,7 @@ def _reference(text: str, namespace: Mapping[str, object], read: Reader, *, whol
     if len(text) > _MAX_TEXT:
         return typing.Any
     # dataclasses look for these in text; they must see the real thing to leave such fields out.
-    if any(word in text.split("[")[0] for word in _CLASS_LEVEL):
+    if _CLASS_LEVEL.match(text):
         return evaluate(text, namespace, read)
     return GuardedReference(text, namespace, read, whole=whole)
 

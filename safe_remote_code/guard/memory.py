@@ -50,9 +50,21 @@ class _Absent:
 
 def armour(cls: type) -> None:
     """Make the memory protocols absent on instances of `cls` and its subclasses, unless it defines them itself."""
-    for name in _PROTOCOLS:
-        if not any(name in base.__dict__ for base in cls.__mro__):
-            type.__setattr__(cls, name, _Absent(name))
+    absent = [name for name in _PROTOCOLS if not any(name in base.__dict__ for base in cls.__mro__)]
+    for name in absent:
+        type.__setattr__(cls, name, _Absent(name))
+    if absent:
+        type.__setattr__(cls, "__dir__", _listing_without(cls.__dir__, frozenset(absent)))
+
+
+def _listing_without(listing: Any, absent: frozenset[str]) -> Any:
+    """`dir()` shows no name that cannot be read: torch.compile reads every name that a module lists."""
+
+    @functools.wraps(listing)
+    def __dir__(self: object) -> list[str]:
+        return [name for name in listing(self) if name not in absent]
+
+    return __dir__
 
 
 def armour_readers(cls: type) -> None:

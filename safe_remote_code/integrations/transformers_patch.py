@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError
+from ..execute.in_process import give_way, take_over
 from ..execute.source_store import lay_out
 from ..fetch.source import HubOptions
 from ..lockfile import DEFAULT_LOCKFILE, read_lock
@@ -62,11 +63,13 @@ class _Installation:
 
     def put(self) -> None:
         """Replace the originals wherever a module holds one."""
+        take_over()
         _rebind(self._originals, self._replacements)
 
     def restore(self) -> None:
         """Put the originals back wherever a module holds one of ours, late importers included."""
         _rebind(self._replacements, self._originals)
+        give_way()
 
     def _get_class_from_dynamic_module(self, *arguments: Any, **keywords: Any) -> type:
         # Positional order differs between versions of transformers; theirs is the one that callers use.

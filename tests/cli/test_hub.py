@@ -140,9 +140,6 @@ def test_verify_without_the_cache_could_not_check(server: HubServer, machine: _M
     assert machine.run("verify", NAME, home="elsewhere").returncode == 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="HubSource takes a file known to be absent (.no_exist) for one that was never asked for"
-)
 def test_pin_from_the_cache_asks_no_server(server: HubServer, machine: _Machine) -> None:
     server.commit(NAME, FILES)
     machine.run("pin", NAME)

@@ -90,6 +90,8 @@ def _watch(case: Callable[[], object], name: str, folders: tuple[str, ...]) -> S
     with contextlib.redirect_stdout(printed):
         try:
             result = f"returned {case()!r}"
+        except RecursionError:
+            result = "raised RecursionError"  # in which words depends on where the stack ended
         except Exception as error:
             result = f"raised {type(error).__name__}: {error}"
     return Seen(printed=_equal(printed.getvalue(), name, folders), result=_equal(result, name, folders))

@@ -21,9 +21,9 @@ from safe_remote_code.policy import Policy, load_policy  # noqa: E402
 from .crawler import Crawler, Reach, instances, roots  # noqa: E402
 
 #: A longer run (`make reach`) raises both.
-SECONDS = float(os.environ.get("REACH_SECONDS", "25"))
+SECONDS = float(os.environ.get("REACH_SECONDS", "15"))
 EVERYTHING = bool(os.environ.get("REACH_EVERYTHING"))  # also what lazy modules would import
-OBJECTS = int(os.environ.get("REACH_OBJECTS", "150000"))
+OBJECTS = int(os.environ.get("REACH_OBJECTS", "1000000"))
 
 
 def _no_module(path: str) -> Any:

@@ -94,7 +94,7 @@ def _compile(context: PackageContext) -> Callable[..., object]:
     def compile(model: object = None, *, backend: str | None = None, **keywords: object) -> object:  # torch's name
         if backend not in _BACKENDS or (backend is not None and type(backend) is not str):
             raise context.violation(f"torch.compile: backend {backend!r:.60}", "dynamic-code", "torch.compile")
-        options = keywords.get("options")
+        options: Any = keywords.get("options")
         if options is not None:
             names = [key if type(key) is str else "?" for key in options]
             if type(options) is not dict or not _OPTIONS.issuperset(names):

@@ -51,7 +51,7 @@ def update_wrapper(wrapper: Any, wrapped: Any) -> object:
         target.__annotations__ = dict(wrapped.__annotations__)
         target.__dict__.update(wrapped.__dict__)
     if type(target) is FunctionType and _is_honest(wrapped):
-        target.__wrapped__ = wrapped
+        setattr(target, "__wrapped__", wrapped)  # noqa: B010  # a name that FunctionType does not declare
     return wrapper
 
 

@@ -29,6 +29,9 @@ _VISIBLE_VARIABLES: Final = frozenset(
 class _Namespace(types.SimpleNamespace):
     """`types.SimpleNamespace`, armoured: it takes attributes of any name."""
 
+    def __repr__(self) -> str:
+        return types.SimpleNamespace(**vars(self)).__repr__()
+
 
 armour(_Namespace)
 
