@@ -6,7 +6,7 @@ misspelt key is an error and never a silently ignored setting.
 
 from __future__ import annotations
 
-import tomllib
+import tomli
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -107,8 +107,8 @@ def parse_toml(data: bytes, document: str, supported_format: int = 1) -> Table:
         DocumentError: not UTF-8, not TOML, or of another format version.
     """
     try:
-        values = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        values = tomli.loads(data.decode("utf-8"))
+    except (tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise DocumentError(f"not TOML: {error}", subject=document, remedy="correct the file") from None
     table = Table(values, document)
     version = table.get("format")

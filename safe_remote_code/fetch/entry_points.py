@@ -70,7 +70,12 @@ def references(source: Source) -> tuple[str, ...]:
     Raises:
         RefusedError, FetchError: a document could not be read.
     """
-    found = {item for document in read_configs(source).values() for item in _references(document)}
+    documents = read_configs(source)
+    processor = documents.get("processor_config.json")
+    # transformers 5 saves the parts of a processor inside its own document. Parts of a model's config are left
+    # out: they are often copied from elsewhere, with references to files that are not here.
+    parts = processor.values() if isinstance(processor, dict) else ()
+    found = {item for document in (*documents.values(), *parts) for item in _references(document)}
     try:
         source.read(CUSTOM_GENERATE, MAX_FILE_BYTES)
         found.add("custom_generate/generate.generate")

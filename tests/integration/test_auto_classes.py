@@ -115,6 +115,19 @@ def test_the_parts_of_a_processor_are_guarded(fixtures: Path) -> None:
     assert is_guarded(type(processor.image_processor))
 
 
+@pytest.mark.usefixtures("guarded")
+def test_a_saved_processor_can_be_pinned_by_itself(fixtures: Path, tmp_path: Path) -> None:
+    """transformers 5 names its parts inside `processor_config.json`, and nowhere else."""
+    saved, lockfile = tmp_path / "saved_processor", tmp_path / "saved.lock"
+    source = fixtures / "models" / "vision_language"
+    auto("AutoProcessor").from_pretrained(source, trust_remote_code=True).save_pretrained(saved)
+    package = pin_folder(saved, lockfile)
+    assert "image_processing_heron.HeronImageProcessor" in package.entry_points
+    with installed(lockfile=lockfile):
+        processor = auto("AutoProcessor").from_pretrained(saved, trust_remote_code=True)
+    assert is_guarded(type(processor.image_processor))
+
+
 def test_a_feature_extractor_is_guarded(tmp_path: Path) -> None:
     config = {"auto_map": {"AutoFeatureExtractor": "extract_plain.PlainExtractor"}, "scale": 3,
               "feature_extractor_type": "PlainExtractor"}  # fmt: skip

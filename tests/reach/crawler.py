@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -75,11 +76,11 @@ class Crawler:
 
     def crawl(self, roots: Mapping[str, object], seconds: float, objects: int) -> Reach:
         """Walk breadth first from `roots` until all is seen or the budget is spent."""
-        reach, deadline = Reach(), time.monotonic() + seconds
+        reach, deadline = Reach(), time.process_time() + seconds
         for name, root in roots.items():
             self._push(name, root)
         while self._queue:
-            if reach.objects >= objects or time.monotonic() > deadline:
+            if reach.objects >= objects or time.process_time() > deadline:
                 return reach
             path, value = self._queue.popleft()
             reach.objects += 1
@@ -192,15 +193,21 @@ def _short(value: object) -> str:
         return type(value).__name__
 
 
-def roots(runtime: Runtime, policy: Policy) -> dict[str, Any]:
-    """What guarded code can name without help: builtins, and the facade of every granted module."""
-    found: dict[str, Any] = {name: value for name, value in runtime.builtins.items() if name.isidentifier() and not name.startswith("__")}
-    names = {name.rpartition(".")[0] for grant in policy.grants for name in grant.names if "*" not in name.rpartition(".")[0]}
-    for name in sorted(names):
-        try:
-            found[f"import {name}"] = runtime._facades.import_module(name)
-        except BaseException:
-            continue  # not installed, or of another version
+def roots(runtime: Runtime, policy: Policy, *, everything: bool) -> dict[str, Any]:
+    """What guarded code can name without help: builtins, and the facade of every granted module.
+
+    `everything`: also of modules that are not loaded yet.
+    """
+    found: dict[str, Any] = {
+        name: value
+        for name, value in runtime.builtins.items()
+        if name.isidentifier() and not name.startswith("__")
+    }
+    modules = {name.rpartition(".")[0] for grant in policy.grants for name in grant.names}
+    for name in sorted(module for module in modules if "*" not in module):
+        if everything or name in sys.modules:
+            with contextlib.suppress(BaseException):  # not installed, or of another version
+                found[f"import {name}"] = runtime._facades.import_module(name)
     return found
 
 

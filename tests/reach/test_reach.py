@@ -37,7 +37,7 @@ def _crawl(policy: Policy, extra: dict[str, object], *, seconds: float = SECONDS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            start = extra if only_extra else {**extra, **roots(runtime, policy)}
+            start = extra if only_extra else {**extra, **roots(runtime, policy, everything=EVERYTHING)}
             return Crawler(runtime, context, loaded_only=not EVERYTHING).crawl(start, seconds, OBJECTS)
     finally:
         logging.disable(logging.NOTSET)
