@@ -4,7 +4,8 @@
 
 is that process. The native model is loaded first, then ours with the native model's weights; the modules of the two
 have different names. Before anything is timed, their outputs are compared bit for bit. The audit hook of the monitor
-is in the process for both sides; that it costs native code nothing is not what is measured here.
+is in the process for both sides, so its own cost is not in these ratios: 0.13 µs for each audit event of the
+interpreter, of which a forward raises none and a `generate`, however long, about 340 (copying its configuration).
 """
 
 from __future__ import annotations

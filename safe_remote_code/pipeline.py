@@ -120,6 +120,9 @@ def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -
         _SESSION.commits[name] = source.commit
     # A copy (a Trainer checkpoint) has the grants of the repository that its code was pinned for, and its classes.
     home = verified.package.source if verified.package is not None else name
+    if not policy.allows_source(home):
+        raise RefusedError("the policy does not allow this source, of which this is a copy", subject=home,
+                           remedy="list it under [sources] allow in your policy")  # fmt: skip
     package = _package(verified, policy, home)
     if not package.holds(verified.snapshot):
         admitted = admit(verified, analyse(verified.snapshot), policy, home)

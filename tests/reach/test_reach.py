@@ -21,7 +21,7 @@ from safe_remote_code.policy import Policy, load_policy  # noqa: E402
 from .crawler import Crawler, Reach, instances, roots  # noqa: E402
 
 #: A longer run (`make reach`) raises both.
-SECONDS = float(os.environ.get("REACH_SECONDS", "15"))
+SECONDS = float(os.environ.get("REACH_SECONDS", "12"))
 EVERYTHING = bool(os.environ.get("REACH_EVERYTHING"))  # also what lazy modules would import
 OBJECTS = int(os.environ.get("REACH_OBJECTS", "1000000"))
 
@@ -75,5 +75,5 @@ def test_reach(name: str, tmp_path: Path) -> None:
 def test_bites(leak: object, what: str) -> None:
     """A leak planted two steps away, behind an attribute and an item, is found."""
     planted = {"root": SimpleNamespace(holder=SimpleNamespace(items=[{"key": leak}]))}
-    reach = _crawl(load_policy("default"), planted, only_extra=True)
+    reach = _crawl(load_policy("default"), planted, seconds=1.5, only_extra=True)
     assert any(found.startswith(what) for found in reach.leaks), reach.leaks
