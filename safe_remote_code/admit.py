@@ -189,9 +189,11 @@ def judge(analysis: Analysis, policy: Policy, source: str) -> None:
 
 
 def _judge_remedy(refusing: tuple[Finding, ...], source: str) -> str:
-    remedy = f"read the report of `safe-remote-code audit {source}`"
+    # A folder goes by its last part; whoever loaded it knows the rest of its path.
+    where = source.removeprefix("hub:") if source.startswith("hub:") else f"path/to/{source.removeprefix('local:')}"
+    remedy = f"read the report of `safe-remote-code audit {where}`"
     if any(item.rule.startswith("ungranted-") for item in refusing):
-        remedy += f"; if you trust the code, `safe-remote-code policy suggest {source}` prints the grant that it needs"
+        remedy += f"; if you trust the code, `safe-remote-code policy suggest {where}` prints the grant that it needs"
     return remedy
 
 

@@ -6,10 +6,11 @@ misspelt key is an error and never a silently ignored setting.
 
 from __future__ import annotations
 
-import tomli
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
+
+import tomli
 
 from .errors import DocumentError
 from .limits import MAX_DOCUMENT_BYTES

@@ -22,7 +22,6 @@ import threading
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, final
 
-from .guard.context import is_downloading_own_files
 from .guard.mediated import calls
 from .guard.ownership import context_of_globals, context_of_thread, register_thread
 

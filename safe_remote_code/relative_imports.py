@@ -42,7 +42,7 @@ def candidates(module: str, level: int, importer: str) -> tuple[str, ...]:
 
 
 def _requests(tree: ast.Module) -> Iterator[tuple[str, int, tuple[str, ...], bool]]:
-    """Every relative import of `tree`: module, level, the names taken from it, and whether a `try` expects it to fail."""
+    """Every relative import of `tree`: module, level, the names taken, and whether a `try` expects it to fail."""
     expected = {id(inner) for node in walk(tree) if isinstance(node, ast.Try) for inner in _imports_within(node)}
     for node in walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:

@@ -274,3 +274,17 @@ def test_the_public_api_is_small_and_complete() -> None:
     assert sorted(safe_remote_code._HOMES) == sorted(safe_remote_code.__all__)
     modules = {name.partition(".")[0] for name in files()}
     assert modules & set(safe_remote_code.__all__) == set(), "importing the module would hide the object"
+
+
+def test_no_value_holds_a_syntax_tree() -> None:
+    """A node that was checked can be changed before it is used (GHSA-vp47-9734-prjw); text cannot."""
+    fields = {
+        f"{name}.{node.name}.{item.target.id}: {ast.unparse(item.annotation)}"
+        for name in files()
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    assert fields, "no value was found"
+    assert {item for item in fields if "ast." in item.partition(": ")[2]} == set()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 import logging
 import string
-import typing
 import sys
+import typing
 from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, final

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import sys
 from typing import Final
 
 _PLAIN: Final = """
@@ -54,7 +55,8 @@ def _import_for_native_code(name: str, *_: object, **__: object) -> None:
 
     It takes the module from `sys.modules` afterwards; nobody is handed one here.
     """
-    importlib.import_module(name)
+    if name not in sys.modules:
+        importlib.import_module(name)
 
 
 def plain_builtins() -> dict[str, object]:

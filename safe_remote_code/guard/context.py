@@ -29,7 +29,8 @@ _OWN_DOWNLOAD: ContextVar[bool] = ContextVar("safe_remote_code_own_download", de
 class PackageContext:
     """Grants, readable directories and modules of one guarded package.
 
-    `name` is the prefix of its modules in `sys.modules`. `read_roots` are real paths, `repositories` the Hub ids that it was loaded for.
+    `name` is the prefix of its modules in `sys.modules`. `read_roots` are real paths, `repositories` the Hub ids that
+    it was loaded for.
     `load` gives the package's own module for a path inside it, `texts` the text of all of them.
     """
 

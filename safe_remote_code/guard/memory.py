@@ -19,7 +19,8 @@ from typing import Any, Final, NoReturn, final
 from ..errors import GuardViolationError
 
 _PROTOCOLS: Final = (
-    "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__", "__buffer__",
+    "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
+    "__buffer__",
 )  # fmt: skip
 #: Bases of the library classes whose instances take attributes of any name.
 _LENIENT: Final = (
@@ -38,7 +39,7 @@ class _Absent:
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
-        # Where the class has `__getattr__` over its `data` (BatchFeature), an AttributeError would be answered from there.
+        # Where the class has `__getattr__` over its `data` (BatchFeature), it would answer an AttributeError.
         held = getattr(instance, "__dict__", {}).get("data")
         if isinstance(held, dict) and self._name in held:
             raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")

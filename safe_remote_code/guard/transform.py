@@ -33,6 +33,7 @@ from ..grammar import (
     refused_binding,
     refused_variable,
 )
+from ..syntax import walk
 from . import helpers
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def _call(name: str, arguments: list[ast.expr], at: ast.AST) -> ast.Call:
     return call
 
 
-def _bound_names(tree: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
+def _bound_names(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     """Names bound by absolute imports alone, and names bound in any other way (or by a star)."""
     imported: set[str] = set()
     other: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             imported |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

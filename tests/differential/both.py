@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, final
 
 from pinned import pin_folder
-
 from safe_remote_code.pipeline import load_package
 from safe_remote_code.reference import parse
 

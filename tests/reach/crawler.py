@@ -226,7 +226,7 @@ def instances() -> dict[str, Any]:
     tensor = torch.zeros(2, 2, requires_grad=True)
     error: BaseException = ValueError("x")
     try:
-        {}["missing"]  # noqa: B018
+        {}["missing"]
     except KeyError as raised:
         error = raised
     return {

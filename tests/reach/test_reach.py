@@ -14,11 +14,11 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from safe_remote_code.guard.context import PackageContext  # noqa: E402  # after the skip
-from safe_remote_code.guard.runtime import Runtime  # noqa: E402
-from safe_remote_code.policy import Policy, load_policy  # noqa: E402
+from safe_remote_code.guard.context import PackageContext  # after the skip
+from safe_remote_code.guard.runtime import Runtime
+from safe_remote_code.policy import Policy, load_policy
 
-from .crawler import Crawler, Reach, instances, roots  # noqa: E402
+from .crawler import Crawler, Reach, instances, roots
 
 #: A longer run (`make reach`) raises both.
 SECONDS = float(os.environ.get("REACH_SECONDS", "12"))
