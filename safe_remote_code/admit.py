@@ -190,7 +190,7 @@ def judge(analysis: Analysis, policy: Policy, source: str) -> None:
 
 def _judge_remedy(refusing: tuple[Finding, ...], source: str) -> str:
     # A folder goes by its last part; whoever loaded it knows the rest of its path.
-    where = source.removeprefix("hub:") if source.startswith("hub:") else f"path/to/{source.removeprefix('local:')}"
+    where = f"path/to/{source[6:]}" if source.startswith("local:") else source.removeprefix("hub:")
     remedy = f"read the report of `safe-remote-code audit {where}`"
     if any(item.rule.startswith("ungranted-") for item in refusing):
         remedy += f"; if you trust the code, `safe-remote-code policy suggest {where}` prints the grant that it needs"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 import string
 import sys
 import typing
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..grammar import CHECKED, refused_attribute, refused_attribute_store
+from ..refusal_log import LOG
 from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
@@ -33,11 +35,12 @@ if TYPE_CHECKING:
 _MISSING: Final = object()
 #: Objects whose attributes belong to the whole process.
 _SHARED: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, logging.Logger, logging.Handler)
+_READERS: Final = frozenset([operator.attrgetter, operator.itemgetter, operator.methodcaller])
 _OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
 
 
 def _refuse(what: str) -> NoReturn:
-    raise GuardViolationError(what, remedy="this is never granted; remove it from the code")
+    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))
 
 
 def check_name(name: object, *, store: bool = False) -> str:
@@ -75,10 +78,11 @@ def _write_shared(receiver: object) -> object:
     if not own:
         name = getattr(receiver, "__qualname__", None) or getattr(receiver, "__name__", type(receiver).__name__)
         kind = "module" if isinstance(receiver, ModuleType) else type(receiver).__name__
-        raise GuardViolationError(
+        error = GuardViolationError(
             f"remote code may not change {kind} {name}, which it does not own",
             remedy="subclass it, or set the attribute on an instance of your own",
         )
+        raise LOG.record(error)
     return receiver
 
 
@@ -86,14 +90,20 @@ def class_of(receiver: object) -> type:
     """`receiver.__class__`, unless it is a metaclass (whose call makes classes unseen)."""
     if isinstance(receiver, type | ModuleType):
         return _class_of_special(receiver)
-    return shown_class(receiver.__class__)
+    return _shown(receiver.__class__)
 
 
 def type_of(receiver: object) -> type:
     """`type(receiver)`, unless it is a metaclass."""
     if isinstance(receiver, type | ModuleType):
         return _class_of_special(receiver)
-    return shown_class(type(receiver))
+    return _shown(type(receiver))
+
+
+def _shown(cls: type) -> type:
+    if cls in _READERS:  # `Path.drive.fget` is an attrgetter: its class would make others
+        _refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
+    return shown_class(cls)
 
 
 def _class_of_special(receiver: object) -> type:
@@ -252,7 +262,11 @@ class Attributes:
         namespace = receiver.__dict__
         if owns_class(type(receiver)):
             return namespace
-        return {name: value for name, value in namespace.items() if name not in self._sensitive}
+        return {
+            name: value
+            for name, value in namespace.items()
+            if type(name) is str and name not in self._sensitive and not refused_attribute(name)
+        }
 
     def _reader(self, receiver: object, value: Callable[..., object]) -> Callable[..., object]:
         load = self.load

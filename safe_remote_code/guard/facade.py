@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
+from ..refusal_log import LOG
 from .memory import armour_libraries, shown_class
 from .ownership import owns_class
+from .tombstone import Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,47 +32,6 @@ _CONSTANTS: Final = (int, float, complex, str, bytes, bool, type(None), type(Not
 #: transformers swaps the functions of these while it loads weights; a remembered answer would be wrong.
 _VOLATILE: Final = ("torch.nn.init",)
 _MODULE_NAMES: Final = ("__version__", "__name__", "__doc__")
-
-
-@final
-class Tombstone:
-    """Stands for a name that is not granted. Looking at it is harmless; using it raises."""
-
-    __slots__ = ("__name__", "_source")
-
-    def __init__(self, name: str, source: str) -> None:
-        object.__setattr__(self, "__name__", name)
-        object.__setattr__(self, "_source", source)
-
-    def _used(self, *_arguments: object, **_keywords: object) -> NoReturn:
-        name = object.__getattribute__(self, "__name__")
-        sink = shipped_capabilities().sink(name)
-        what = f"{name} is not granted" + (f" (capability {sink.capability}: {sink.why})" if sink else "")
-        raise GuardViolationError(
-            what, subject=object.__getattribute__(self, "_source"),
-            remedy=f"grant {name!r} to this source in your policy (safe-remote-code policy suggest), if you trust it",
-        )  # fmt: skip
-
-    __call__ = __iter__ = __len__ = __getitem__ = __setitem__ = __contains__ = __enter__ = __exit__ = _used
-    __instancecheck__ = __subclasscheck__ = __mro_entries__ = __setattr__ = __delattr__ = _used
-
-    def __getattr__(self, name: str) -> Tombstone:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Tombstone(
-            f"{object.__getattribute__(self, '__name__')}.{name}", object.__getattribute__(self, "_source")
-        )
-
-    def __bool__(self) -> bool:
-        return True  # it is not None: `if module:` asks only that
-
-    def __or__(self, other: object) -> Tombstone:
-        return self  # an annotation such as `Image | None`
-
-    __ror__ = __or__
-
-    def __repr__(self) -> str:
-        return f"<not granted: {object.__getattribute__(self, '__name__')}>"
 
 
 @final
@@ -90,7 +51,8 @@ class Facade(ModuleType):
         return _OWNERS[id(self)][0].attribute(self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise GuardViolationError(f"attribute {name} of module {self.__name__} may not be changed by remote code")
+        error = GuardViolationError(f"attribute {name} of module {self.__name__} may not be changed by remote code")
+        raise LOG.record(error)
 
     def __delattr__(self, name: str) -> None:
         self.__setattr__(name, None)
@@ -158,6 +120,18 @@ class Facades:
         importlib.import_module(name)
         return self._facade(name)
 
+    def import_top(self, name: str) -> Facade | Tombstone:
+        """What `import a.b` binds: `a`, in which `b` is found, if only as a tombstone."""
+        parent, _, child = name.rpartition(".")
+        if isinstance(self.import_module(name), Tombstone):
+            while parent and not self._visible(parent):
+                parent, _, child = parent.rpartition(".")
+            if parent:
+                holder = self.import_module(parent)
+                if not hasattr(holder, child):
+                    vars(holder)[child] = self._tombstone(f"{parent}.{child}")
+        return self.import_module(name.partition(".")[0])
+
     def import_name(self, module: str, name: str) -> object:
         """What `from module import name` binds.
 
@@ -172,7 +146,7 @@ class Facades:
         except AttributeError:
             pass
         full = f"{module}.{name}"
-        if self._visible(full) and _has_submodule(module, name):
+        if _has_submodule(module, name):
             return self.import_module(full)
         raise ImportError(f"cannot import name {name!r} from {module!r}", name=module)
 

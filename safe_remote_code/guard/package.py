@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 from ..capability import shipped_capabilities
+from ..errors import RefusedError
 from ..syntax import parse
 from .transform import transform
 
@@ -52,6 +53,7 @@ def guard(admitted: AdmittedSnapshot, folder: str) -> GuardedPackage:
 
     Raises:
         PolicyError: the code is outside the grammar of the guard.
+        RefusedError: it is not Python after all.
     """
     guarded = admitted.policy.stands("guard")
     modules = {
@@ -68,7 +70,11 @@ def _compile(file: SourceFile, filename: str, *, guarded: bool) -> CodeType:
         tree = transform(tree, file.path, shipped_capabilities().attributes)
     elif "annotations" in file.text:
         flags = _future_flags(tree)
-    code: CodeType = compile(tree, filename, "exec", flags, dont_inherit=True)
+    try:
+        code: CodeType = compile(tree, filename, "exec", flags, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # `break` outside a loop, and the like
+        message = getattr(error, "msg", None) or str(error)
+        raise RefusedError(f"not Python: {message}", subject=f"{file.path}:{getattr(error, 'lineno', 1)}") from None
     return code
 
 

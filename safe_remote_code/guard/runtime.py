@@ -9,10 +9,11 @@ from . import helpers
 from .annotations import inert
 from .attributes import Attributes, GuardedType, class_of, type_of, write
 from .builtins import BURIED, plain_builtins
-from .facade import Facades, Tombstone
+from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
 from .memory import prepare
 from .saving import finish_class
+from .tombstone import Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,7 @@ class Runtime:
     # -- imports --------------------------------------------------------------------------------
 
     def _import(self, name: str, leaf: bool) -> object:
-        module = self._facades.import_module(name)
-        return module if leaf else self._facades.import_module(name.partition(".")[0])
+        return self._facades.import_module(name) if leaf else self._facades.import_top(name)
 
     def _import_from(self, importer: str, level: int, module: str, name: str) -> object:
         if level == 0:

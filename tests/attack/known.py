@@ -180,8 +180,11 @@ UNLISTED: Final = tuple(
     """.split()
 )
 
-#: Stopped, but by an ordinary error of Python's own, and why that is enough.
+#: Stopped, but not by an error of ours, and why that is enough. The second word is what Python says, if anything.
 ORDINARY: Final = {
-    "getattr-str-subclass": "a str subclass as a name is a TypeError, as any wrong argument is",
-    "setattr-str-subclass": "a str subclass as a name is a TypeError, as any wrong argument is",
+    "getattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),
+    "setattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),
+    "named-tuple-functional-text": (None, "the text is made inert where it enters; nothing is left to refuse"),
+    "patch-activation-registry": ("TypeError", "a read-only view of the registry takes no item"),
+    "warnings-catch-module": ("AttributeError", "the replacement of catch_warnings holds no module"),
 }

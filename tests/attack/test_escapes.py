@@ -76,7 +76,7 @@ def test_it_is_stopped_for_our_reason(name: str, host: harness.Zygote) -> None:
     outcome = harness.run(host, item)
     assert not outcome.canary_hit, outcome
     if name in ORDINARY:
-        assert outcome.error_type == "TypeError"
+        assert outcome.error_type == ORDINARY[name][0], outcome
         return
     assert outcome.ours or outcome.refusals, outcome
     if outcome.error_code is not None:

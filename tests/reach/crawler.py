@@ -18,16 +18,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import (
     BuiltinFunctionType,
+    ClassMethodDescriptorType,
     CodeType,
     FrameType,
     FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
     TracebackType,
+    WrapperDescriptorType,
 )
 from typing import Any
 
 from safe_remote_code.capability import shipped_capabilities
+from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.grammar import CHECKED, refused_attribute
 from safe_remote_code.guard.attributes import Attributes, type_of
 from safe_remote_code.guard.context import PackageContext
@@ -39,6 +46,13 @@ _OURS = (PackageContext, Attributes, Runtime, Policy, Granted, Facades)
 _REAL = {id(getattr(builtins, name)): name for name in ("open", "exec", "eval", "compile", "__import__", "getattr", "type")}
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), Tombstone)
 _MAX_ITEMS = 60
+_BOUND = (MethodType, BuiltinFunctionType)
+_CALLABLES = (FunctionType, *_BOUND)
+#: Slots of built-in classes. All their own attributes are refused or slots again, without an end.
+_DESCRIPTORS = (
+    MethodWrapperType, WrapperDescriptorType, MethodDescriptorType, ClassMethodDescriptorType, GetSetDescriptorType,
+    MemberDescriptorType,
+)  # fmt: skip
 #: Sinks by their dotted place that may be met, and why.
 _HARMLESS = {
     "numpy._core.multiarray.flagsobj": "the flags of one array; WRITEABLE is checked by numpy",
@@ -49,6 +63,7 @@ _HARMLESS = {
     "transformers.utils.logging._tqdm_cls": "makes progress bars",
     "typing.ForwardRef": "holds text; what evaluates it is mediated or refused (_evaluate)",
     "torch._ops.OpOverloadPacket": "the class of torch.quantized_gru; made of operators that exist",
+    "torch._ops.OpOverload": "the class of torch.quantized_gru.data; the same",
 }
 _NUMPY = ("numpy", "numpy.char", "numpy.strings", "numpy.ma", "numpy.lib.stride_tricks")
 
@@ -136,16 +151,16 @@ class Crawler:
             for name in sorted(set(vars(real)) if self._loaded_only else set(dir(real))):
                 self._attribute(path, value, name)
             return
-        kind = type_of(value) if not isinstance(value, type) else None
-        if kind is not None:
-            self._push(f"type({path})", kind)
+        if not isinstance(value, type):
+            with contextlib.suppress(GuardViolationError):
+                self._push(f"type({path})", type_of(value))
         for name in self._names(value):
             self._attribute(path, value, name)
         for index, item in self._items(value):
             self._push(f"{path}[{index}]", item)
 
     def _names(self, value: object) -> Iterator[str]:
-        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
+        if isinstance(value, _CALLABLES):
             yield from getattr(value, "__dict__", ())
             return
         try:
@@ -163,13 +178,13 @@ class Crawler:
                 found = getattr(value, name)
         except BaseException:
             return  # a property that fails, or a refusal: nothing was handed over
-        if isinstance(found, MethodType) and self._method_seen(found):
+        if isinstance(found, _DESCRIPTORS) or (isinstance(found, _BOUND) and self._method_seen(found)):
             return
         self._push(f"{path}.{name}", found)
 
-    def _method_seen(self, method: MethodType) -> bool:
-        """Bound methods are made anew at each look; their function says enough."""
-        key = (type(method.__self__), getattr(method.__func__, "__qualname__", ""))
+    def _method_seen(self, method: Any) -> bool:
+        """Bound methods are made anew at each look; whose class and name they have says enough."""
+        key = (type(method.__self__), getattr(method, "__qualname__", ""))
         known = key in self._kinds
         self._kinds.add(key)
         return known
