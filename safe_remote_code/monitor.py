@@ -41,7 +41,7 @@ _CALLERS: Final = ("torch._dynamo.", "torch._functorch.")
 _SOURCE_READERS: Final = ("linecache", "tokenize")
 #: What the compiler may start on behalf of remote code, found on the search path (`options={"cpp.cxx": ...}`).
 _COMPILERS: Final = re.compile(
-    r"([\w-]+-)?(g\+\+|gcc|cc|c\+\+|clang|clang\+\+|ld|lld|as|nvcc|ptxas|cuobjdump|nvdisasm|ldconfig|hipcc)(-?[\d.]+)?"
+    r"([\w-]+-)?(g\+\+|gcc|cc|c\+\+|clang|clang\+\+|ld|lld|as|nvcc|ptxas|cuobjdump|nvdisasm|ldconfig|hipcc|openssl|nvidia-smi)(-?[\d.]+)?"
 )
 _PROCESS: Final = (
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.kill",

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import Measurement, Side, interleave, measurements
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
 from benchmarks.subjects import subjects
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Iterator
 
     from .use import When
 
@@ -79,13 +80,21 @@ class Scope:
 
     def redirect(self, name: str, *, to_module: bool) -> None:
         """`global name` or `nonlocal name`."""
+        if self is self.module:
+            return  # says nothing there, and must not lead a search round in circles
         if to_module:
             self.redirected[name] = self.module
             return
-        outer = self.parent
-        while outer is not None and (outer.kind != "function" or name not in outer.bindings):
-            outer = outer.parent
-        self.redirected[name] = outer or self.module
+        functions = [scope for scope in self._enclosing() if scope.kind == "function"]
+        # One that binds the name only further down is not known yet; the nearest is the likeliest.
+        binding = [scope for scope in functions if name in scope.bindings] or functions
+        self.redirected[name] = binding[0] if binding else self.module
+
+    def _enclosing(self) -> Iterator[Scope]:
+        scope = self.parent
+        while scope is not None:
+            yield scope
+            scope = scope.parent
 
 
 class Place(NamedTuple):

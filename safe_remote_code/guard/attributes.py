@@ -24,7 +24,7 @@ from ..refusal_log import LOG
 from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
-from .memory import shown_class
+from .memory import is_withheld, real_class, shown_class
 from .ownership import definer, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Attributes:
             kind = getattr(receiver, "__qualname__", type(receiver).__qualname__)
             what = f"{name} of {kind} is not granted ({entry.why})"
             raise self._context.violation(what, entry.capability, name)
-        return mediated_call(value, entry.kind, self._context, receiver)
+        return mediated_call(value, entry.kind, self._context, _behind(receiver))
 
     def _is_own(self, receiver: object, name: str, *, held: bool) -> bool:
         """Whether `receiver.name` is something that the remote code itself put there.
@@ -310,10 +310,18 @@ class Attributes:
                 self.check_format(specification, depth + 1)
 
 
+def _behind(receiver: object) -> object:
+    """The object that a `super()` speaks for, or `receiver` itself."""
+    if issubclass(type(receiver), super):
+        return super.__dict__["__self__"].__get__(receiver)
+    return receiver
+
+
 def _is_one_of(receiver: object, dotted: tuple[str, ...]) -> bool:
     """Whether `receiver` is an instance or subclass of one of the classes `dotted` that are loaded."""
+    receiver = _behind(receiver)
     classes = _loaded_classes(dotted, len(sys.modules))
-    return isinstance(receiver, classes) or (isinstance(receiver, type) and issubclass(receiver, classes))
+    return isinstance(receiver, classes) or (isinstance(receiver, type) and issubclass(real_class(receiver), classes))
 
 
 @lru_cache(maxsize=512)
@@ -370,6 +378,9 @@ def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) 
 
 
 def _constructor(value: Callable[..., object]) -> Callable[..., object]:
+    if is_withheld(value):
+        _refuse("__new__ of numpy.ndarray, which takes a buffer as raw memory")
+
     def construct(cls: type, *arguments: object, **keywords: object) -> object:
         if not isinstance(cls, type) or issubclass(cls, type) or shown_class(cls) is not cls:
             _refuse("__new__ of a metaclass or of numpy.ndarray")

@@ -11,8 +11,10 @@ stand-in that is good for `isinstance`, annotations and comparison, and cannot b
 
 from __future__ import annotations
 
+import enum
 import functools
 import sys
+from collections import OrderedDict
 from types import FunctionType
 from typing import Any, Final, NoReturn, final
 
@@ -27,8 +29,16 @@ _LENIENT: Final = (
     "transformers.configuration_utils.PretrainedConfig", "transformers.configuration_utils.PreTrainedConfig",
     "transformers.feature_extraction_utils.BatchFeature", "transformers.tokenization_utils_base.BatchEncoding",
     "transformers.utils.generic.ModelOutput", "transformers.generation.configuration_utils.GenerationConfig",
-    "argparse.Namespace", "collections.UserDict", "torch.nn.modules.module.Module",
+    "argparse.Namespace", "collections.UserDict", "torch.nn.modules.module.Module", "logging.LogRecord",
+    "transformers.image_processing_base.ImageProcessingMixin", "transformers.processing_utils.ProcessorMixin",
+    "transformers.feature_extraction_utils.FeatureExtractionMixin",
+    "transformers.tokenization_utils_base.PreTrainedTokenizerBase",
+    "transformers.utils.quantization_config.QuantizationConfigMixin", "transformers.video_utils.VideoMetadata",
 )  # fmt: skip
+#: Where a module keeps what its `__getattr__` finds; others have `data`.
+_OF_MODULES: Final = ("_buffers", "_parameters", "_modules")
+_EXACT: Final = (dict, OrderedDict)
+_INERT: Final = (list, tuple, str, int, float, bool, type(None))
 
 
 @final
@@ -39,10 +49,12 @@ class _Absent:
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
-        # Where the class has `__getattr__` over its `data` (BatchFeature), it would answer an AttributeError.
-        held = getattr(instance, "__dict__", {}).get("data")
-        if isinstance(held, dict) and self._name in held:
-            raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")
+        # Where the class has `__getattr__` over items (BatchFeature.data, Module._buffers), it would answer an
+        # AttributeError; and so would a mapping of the caller's own, whatever it says now.
+        own = getattr(instance, "__dict__", {})
+        for held in [own[place] for place in (_OF_MODULES if "_buffers" in own else ("data",)) if place in own]:
+            if type(held) not in _INERT and (type(held) not in _EXACT or self._name in held):
+                raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")
         raise AttributeError(self._name)
 
     def __set__(self, instance: object, value: object) -> NoReturn:
@@ -95,6 +107,23 @@ def armour_libraries() -> None:
             armour(cls)
 
 
+def _armour_enums() -> None:
+    """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: not these."""
+    namespace: Any = type(enum.EnumMeta.__prepare__("Name", (enum.Enum,)))
+    store = namespace.__setitem__
+    if getattr(store, "_checked", False):
+        return
+
+    @functools.wraps(store)
+    def __setitem__(self: object, name: str, value: object) -> None:
+        if isinstance(name, str) and str.__str__(name) in _PROTOCOLS:
+            raise GuardViolationError("a member of this name would hand raw memory to numpy")
+        store(self, name, value)
+
+    __setitem__._checked = True  # type: ignore[attr-defined]  # ours
+    type.__setattr__(namespace, "__setitem__", __setitem__)
+
+
 class _StandInMeta(type):
     """A class that stands for another in questions about types, and for nothing else."""
 
@@ -138,9 +167,24 @@ def shown_class(cls: type) -> type:
     return _STAND_INS.get(cls, cls)
 
 
+def real_class(cls: type) -> type:
+    """The class that `cls` stands in for, or `cls` itself."""
+    return _REAL.get(cls, cls)
+
+
+def is_withheld(constructor: object) -> bool:
+    """Whether `constructor` is the `__new__` of a class that remote code knows by its stand-in only.
+
+    It may be reached through a subclass: `super(np.matrix, np.matrix).__new__`.
+    """
+    return getattr(constructor, "__self__", None) in _STAND_INS
+
+
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
     armour_libraries()
+    _armour_enums()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         stand_in(numpy.ndarray)
+        stand_in(numpy.recarray)  # takes a buffer for object fields, too

@@ -323,9 +323,15 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     # -- forms that RestrictedPython wraps or refuses, and that are plain here -----------------
 
-    visit_Assign = visit_comprehension = visit_For = visit_With = visit_Nonlocal = _plain
+    visit_Assign = visit_For = visit_With = _plain
     visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _plain
     visit_MatchSequence = visit_MatchOr = _plain
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        """Not `async for`, which makes an asynchronous generator anywhere."""
+        if node.is_async:
+            self.error(node.target, "asynchronous comprehension: coroutines hold frames")
+        return self._plain(node)
 
     def visit_MatchAs(self, node: ast.MatchAs) -> ast.AST:
         """A capture binds a name."""
@@ -342,6 +348,8 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         for name in node.names:
             self.check_name(node, name)
         return node
+
+    visit_Nonlocal = visit_Global
 
 
 def transform(tree: ast.Module, path: str, checked: Iterable[str]) -> ast.Module:

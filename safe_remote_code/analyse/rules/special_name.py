@@ -51,9 +51,9 @@ def _bound(node: ast.AST) -> Iterator[str]:
 def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
     if isinstance(node, ast.Name):
         name = node.id
-        if name[:2] != "__":  # the common case, decided at once
-            return ()
         if isinstance(node.ctx, ast.Load):
+            if name[:2] != "__":  # the common case, decided at once
+                return ()
             why = refused_variable(name)
             return [context.finding(node, RULE.id, f"{name} {why}", name=name)] if why else ()
     return [
