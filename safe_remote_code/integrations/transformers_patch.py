@@ -20,6 +20,7 @@ from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError
 from ..execute.in_process import give_way, take_over
 from ..execute.source_store import lay_out
 from ..fetch.source import HubOptions
+from ..guard.saving import remote_code_on_stack
 from ..lockfile import DEFAULT_LOCKFILE, read_lock
 from ..pipeline import load_package
 from ..policy import Policy, load_policy
@@ -74,6 +75,10 @@ class _Installation:
     def _get_class_from_dynamic_module(self, *arguments: Any, **keywords: Any) -> type:
         # Positional order differs between versions of transformers; theirs is the one that callers use.
         extra: dict[str, Any] = {name: keywords.pop(name) for name in ("policy", "lockfile") if name in keywords}
+        if extra and remote_code_on_stack():
+            # The Auto classes hand on any keyword argument that remote code gives them.
+            message = f"remote code asks for a {' and '.join(extra)} of its own choice"
+            raise LOG.record(RefusedError(message, subject=str(arguments[:1])))
         bound = self._signature.bind(*arguments, **keywords).arguments
         bound.update(bound.pop("kwargs", {}) | bound.pop("deprecated_kwargs", {}))
         settings: dict[str, Any] = {"policy": self._policy, "lockfile": self._lockfile}
