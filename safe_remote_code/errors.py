@@ -57,6 +57,12 @@ class DigestMismatchError(RefusedError):
     code = "digest-mismatch"
 
 
+class SignatureError(RefusedError):
+    """A signature, key or trust policy does not hold: absent, malformed, by the wrong keys, revoked or out of date."""
+
+    code = "signature"
+
+
 class PolicyError(RefusedError):
     """The policy does not admit the code. `findings` holds every reason, not just the first."""
 

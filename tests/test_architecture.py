@@ -30,6 +30,7 @@ LAYERS = (
     ("errors", ("errors", "events")),
     ("values", ("reference", "documents", "patterns", "syntax", "refusal_log")),
     ("values of these", ("snapshot", "capability", "relative_imports")),
+    ("signatures", ("signing",)),
     ("documents", ("policy", "lockfile")),
     ("stages that look", ("fetch", "verify", "analyse")),
     ("stages that judge", ("admit", "pinning", "config_audit")),
