@@ -32,3 +32,5 @@ MAX_KEY_BYTES: Final = 16 * 1024
 MAX_ENVELOPE_BYTES: Final = 64 * 1024 * 1024
 #: Signatures of one envelope; each is tried with each trusted key.
 MAX_SIGNATURES: Final = 32
+#: Files in one folder of signatures: an approval by each of a few dozen people.
+MAX_SIGNATURE_FILES: Final = 64

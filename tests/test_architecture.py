@@ -259,8 +259,8 @@ def test_the_library_neither_prints_nor_exits_nor_reads_the_environment() -> Non
         and ast.unparse(node) in ("print", "sys.exit", "os._exit", "exit", "os.environ", "os.getenv")
     }
     # execute finds its cache folder, monitor the temporary one; guard shows remote code the variables of its own list;
-    # the abort option ends the process.
-    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard")}
+    # the abort option ends the process; verify finds the folder where it remembers which versions were approved.
+    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard", "verify")}
     allowed |= {("refusal_log", "os._exit"), ("__main__", "sys.exit")}
     assert {item for item in homes if item[0] != "cli"} <= allowed, homes - allowed
 

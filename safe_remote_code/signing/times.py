@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..errors import SignatureError
 
+#: How far the clocks of a signer and of a reader may differ.
+CLOCK_SKEW: Final = timedelta(minutes=5)
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
