@@ -34,3 +34,7 @@ MAX_ENVELOPE_BYTES: Final = 64 * 1024 * 1024
 MAX_SIGNATURES: Final = 32
 #: Files in one folder of signatures: an approval by each of a few dozen people.
 MAX_SIGNATURE_FILES: Final = 64
+#: Certificates of one chain, or roots of one trust; real chains have three or four.
+MAX_CERTIFICATES: Final = 16
+#: Files of one model: the largest seen are some hundred shards, with data sets some ten thousand files.
+MAX_MODEL_FILES: Final = 200_000

@@ -18,8 +18,11 @@ from .audit import audit
 from .console import error_lines, tell
 from .exits import CLEAN, INTERNAL, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code
 from .explain import explain
+from .keygen import keygen
 from .pin import pin
 from .policy import policy
+from .sign import sign
+from .trust import trust
 from .verify import verify
 
 _EPILOG: Final = """\b
@@ -107,7 +110,7 @@ def program(debug: bool) -> None:
     """Pin, verify and audit the Python code of model repositories, without running it."""
 
 
-for _command in (pin, verify, audit, explain, policy):
+for _command in (pin, verify, audit, explain, policy, keygen, sign, trust):
     program.add_command(_command)
 
 

@@ -116,3 +116,18 @@ def _signed(key: PublicKey, signature: bytes, message: bytes) -> bool:
     except SignatureError:
         return False  # by another key, or by none
     return True
+
+
+def merge(one: bytes, other: bytes) -> bytes:
+    """One envelope with the signatures of both, which are of the same payload; nothing is verified.
+
+    Raises:
+        SignatureError: malformed, or of different payloads.
+    """
+    values = [read_object(data, _SUBJECT, MAX_ENVELOPE_BYTES) for data in (one, other)]
+    for key in ("payload", "payloadType"):
+        if text_of(values[0], key, _SUBJECT) != text_of(values[1], key, _SUBJECT):
+            raise SignatureError(f"two envelopes differ in their {key}", subject=_SUBJECT)
+    joined = [item for value in values for item in list_of(value, "signatures", _SUBJECT)]
+    distinct = [item for at, item in enumerate(joined) if item not in joined[:at]]
+    return write_object({**values[0], "signatures": distinct})

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, final
 from ..errors import SignatureError
 from ..signing import dsse
 from ..signing.approval import Approval, parse_approval
-from ..signing.rotation import current_keys
+from ..signing.rotation import KeySet, current_keys
 from ..signing.ssh import verify_ssh
 from ..signing.statements import PAYLOAD_TYPE
 from ..signing.store import read_rotations, read_signatures
@@ -102,9 +102,10 @@ def met_rules(
     met, numbers, project = [], dict[str, int](), os.path.realpath(around.lockfile)
     for rule in rules:
         keys = current_keys(rule, read_rotations(around.lockfile, rule.name), policy.revoked, around.now)  # 3
-        met.append(_judge(rule, package, signed, keys.keys, keys.threshold, around.now))
+        met.append(judge_rule(rule, package, signed, keys, around.now))
         numbers[f"{project}: {package.source} under {rule.name}"] = met[-1].version
-        numbers[f"{project}: rotations of {rule.name}"] = keys.number
+        root = KeySet(keys=rule.keys, threshold=rule.threshold).identity
+        numbers[f"{project}: rotations of {rule.name} from {root[:16]}"] = keys.number
     forget = f"restore what was signed last, or accept it: safe-remote-code trust forget {package.source}"
     seen.check_numbers(numbers, forget)  # 6
     remember(around.memory, {name: number for name, number in numbers.items() if number}, around.now)
@@ -128,15 +129,20 @@ def required_rules(package: LockedPackage, repo: RepoSource, policy: Policy) -> 
     return tuple(dict.fromkeys([*own, *policy.trust_for(package.source)]))
 
 
-def _judge(
-    rule: TrustRule, package: LockedPackage, signed: Iterable[Signed], keys: frozenset[PublicKey], threshold: int,
-    now: datetime,
-) -> MetRule:  # fmt: skip
+def judge_rule(
+    rule: TrustRule, package: LockedPackage, signed: Iterable[Signed], keys: KeySet, now: datetime
+) -> MetRule:
+    """How `rule`, whose keys are now `keys`, is met for `package` by what is `signed`.
+
+    Raises:
+        SignatureError: it is not.
+    """
+    threshold = keys.threshold
     by_version: dict[int, dict[str, datetime]] = {}
     reasons = []
     for item in signed:
         try:
-            approval, key_ids = _counted(item, package, keys, now)
+            approval, key_ids = _counted(item, package, keys.keys, now)
         except SignatureError as error:
             reasons.append(f"{item.name}: {error.message}")
             continue
