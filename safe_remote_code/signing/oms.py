@@ -24,7 +24,7 @@ from .certificates import certified_key
 from .dsse import pae, verify
 from .keys import PublicKey
 from .statements import PAYLOAD_TYPE, Statement, parse_statement
-from .strict_json import from_base64, list_of, object_of, read_object, text_of, texts_of, to_base64
+from .strict_json import from_base64, list_of, object_of, only_keys, read_object, text_of, texts_of, to_base64
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,23 +82,42 @@ def verify_bundle(bundle: bytes, trusted: PublicKey | CertificateTrust) -> Model
         SignatureError: it is not, or it is malformed or of a kind that is not accepted.
     """
     value = read_object(bundle, _SUBJECT, MAX_ENVELOPE_BYTES)
+    only_keys(value, frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"}), _SUBJECT)
     if text_of(value, "mediaType", _SUBJECT) != MEDIA_TYPE:
         raise SignatureError(f"not of type {MEDIA_TYPE}", subject=_SUBJECT)
     key = _key(object_of(value, "verificationMaterial", _SUBJECT), trusted)
     if not key.algorithm.startswith("ecdsa-"):
         raise SignatureError(f"model signatures are made with ECDSA, not {key.algorithm}", subject=_SUBJECT)
     envelope = object_of(value, "dsseEnvelope", _SUBJECT)
-    if len(list_of(envelope, "signatures", _SUBJECT)) != 1:
-        raise SignatureError("one signature is expected; the tool would look at the first only", subject=_SUBJECT)
+    _check_envelope(envelope)
     payload = verify(json.dumps(envelope).encode(), PAYLOAD_TYPE, [key]).payload
     return _manifest(parse_statement(payload, PREDICATE_TYPE), key)
 
 
+def _check_envelope(envelope: dict[str, object]) -> None:
+    """Nothing is ignored: whoever else reads the bundle sees no more than what was verified."""
+    only_keys(envelope, frozenset({"payload", "payloadType", "signatures"}), _SUBJECT)
+    signatures = list_of(envelope, "signatures", _SUBJECT)
+    if len(signatures) != 1 or not isinstance(signatures[0], dict):
+        raise SignatureError("one signature is expected; the tool would look at the first only", subject=_SUBJECT)
+    only_keys(signatures[0], frozenset({"sig", "keyid"}), _SUBJECT)
+
+
+def _hint(key: PublicKey) -> str:
+    """How a bundle refers to its key."""
+    return hashlib.sha256(key.pem.encode("ascii")).hexdigest()
+
+
 def _key(material: dict[str, object], trusted: PublicKey | CertificateTrust) -> PublicKey:
+    only_keys(material, frozenset({"publicKey", "x509CertificateChain", "tlogEntries"}), _SUBJECT)
+    if len({"publicKey", "x509CertificateChain"} & set(material)) != 1 or material.get("tlogEntries", []) != []:
+        raise SignatureError("signed neither with a plain key nor with a certificate chain", subject=_SUBJECT)
     if isinstance(trusted, PublicKey):
         if "publicKey" not in material:
             raise SignatureError("not signed with a plain key", subject=_SUBJECT,
-                                 remedy="give --certificate-root and --identity") from None  # fmt: skip
+                                 remedy="give --certificate-root and --identity")  # fmt: skip
+        if object_of(material, "publicKey", _SUBJECT) not in ({}, {"hint": _hint(trusted)}):
+            raise SignatureError("signed with another key", subject=_SUBJECT)
         return trusted
     if "x509CertificateChain" not in material:
         raise SignatureError("not signed with a certificate chain", subject=_SUBJECT, remedy="give --key")
@@ -177,12 +196,11 @@ def make_bundle(name: str, files: Mapping[str, str], ignored: Sequence[str], key
     settings = {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": list(ignored)}
     predicate = {"serialization": settings, "resources": resources}
     payload = Statement(subjects={name: root}, predicate_type=PREDICATE_TYPE, predicate=predicate).payload()
-    hint = hashlib.sha256(key.public.pem.encode("ascii")).hexdigest()
     envelope = {
         "payload": to_base64(payload),
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"sig": to_base64(key.sign(pae(payload, PAYLOAD_TYPE))), "keyid": ""}],
     }
-    material = {"publicKey": {"hint": hint}, "tlogEntries": []}
+    material = {"publicKey": {"hint": _hint(key.public)}, "tlogEntries": []}
     bundle = {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}
     return json.dumps(bundle, separators=(",", ":")).encode()

@@ -105,10 +105,11 @@ def _left_out(path: str, ignored: tuple[str, ...]) -> bool:
 
 
 def named_digests(places: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Path to hash name and digest, for each of `places` (path to real place) whose blob in a Hub cache is named by its content.
+    """Path to hash name and digest, for each of `places` (path to real place) that lies in a Hub cache.
 
-    The name of a blob is the SHA-256 of an LFS file, or the git id (SHA-1) of another. It was true when the file was
-    downloaded, so it shows damage; nobody signed it, so it does not show malice of whoever can write to the cache.
+    There a blob is named by its content: by the SHA-256 of an LFS file, or by the git id (SHA-1) of another. That
+    was true when the file was downloaded, so it shows damage; nobody signed it, so it does not show malice of
+    whoever can write to the cache.
     """
     named = {}
     for path, real in places.items():
