@@ -17,6 +17,7 @@ from ..errors import DigestMismatchError, NotPinnedError, RefusedError
 from ..fetch.hub import cached_snapshot
 from ..fetch.tree import TreeFile, hash_files, list_tree
 from ..lockfile import read_lock
+from ..signing.certificates import parse_certificates
 from ..signing.key_files import load_public
 from ..signing.oms import GIT_PATHS, HUB_NOTES, CertificateTrust, make_bundle, verify_bundle
 from ..signing.store import write_file
@@ -55,8 +56,8 @@ def _inside(folder: str, signature: Path) -> str | None:
     return os.path.relpath(real, base).replace(os.sep, "/") if real.startswith(base + os.sep) else None
 
 
-def sign_model(location: str, key: PrivateKey, signature: Path) -> None:
-    """Write a bundle over every file of the folder `location` to `signature`.
+def sign_model(location: str, key: PrivateKey, signature: Path, certificate: Path | None = None) -> None:
+    """Write a bundle over every file of the folder `location` to `signature`, with the chain in `certificate`.
 
     Raises:
         RefusedError: a link that leads out, or a key of another kind. DocumentError: it cannot be written.
@@ -71,7 +72,8 @@ def sign_model(location: str, key: PrivateKey, signature: Path) -> None:
 
     files = list_tree(location, skip)
     name = os.path.basename(os.path.realpath(location))
-    bundle = make_bundle(name, _hashed(files, lambda _: "sha256"), ignored, key)
+    chain = parse_certificates(read_bytes(certificate)) if certificate else ()
+    bundle = make_bundle(name, _hashed(files, lambda _: "sha256"), ignored, key, chain)
     write_file(signature, bundle)
     say(f"signed: {len(files)} files of {location} in {signature}")
 
@@ -88,9 +90,7 @@ def trusted_signer(
         return load_public(keys[0])
     if keys or roots is None or not identity:
         raise click.UsageError("--signature needs one --key, or --certificate-root and --identity")
-    from ..signing.certificates import parse_roots
-
-    return CertificateTrust(roots=parse_roots(read_bytes(roots)), identity=identity, now=datetime.now(UTC))
+    return CertificateTrust(roots=parse_certificates(read_bytes(roots)), identity=identity, now=datetime.now(UTC))
 
 
 def verify_model(

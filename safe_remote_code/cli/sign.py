@@ -52,23 +52,26 @@ class _Request:
 @click.option("--days", type=click.IntRange(1, _MAX_DAYS), default=365, show_default=True, help="How long it holds.")
 @click.option("--ssh", "ssh_name", default="", metavar="NAME", help="Write NAME.statement.json for ssh-keygen to sign.")
 @click.option("--oms", is_flag=True, help="Sign every file of the folder SOURCE, as the model_signing tool does.")
+@click.option("--certificate", type=click.Path(path_type=Path, dir_okay=False), help="For --oms: the key's chain, PEM.")
 @click.option("--signature", type=click.Path(path_type=Path, dir_okay=False), help="Where --oms writes the bundle.")
 def sign(
     sources: tuple[str, ...], lockfile: Path, repo_type: str, key_path: Path | None, password_file: Path | None,
-    version: int | None, days: int, ssh_name: str, oms: bool, signature: Path | None,
+    version: int | None, days: int, ssh_name: str, oms: bool, certificate: Path | None,
+    signature: Path | None,
 ) -> int:  # fmt: skip
     """Approve the pinned code of each SOURCE (or of a whole lock file) with --key.
 
     The approval names source, commit, content, entry points, capabilities, version and expiry, and is kept in
     remote-code.signatures/ beside the lock.
     """
-    if oms != (signature is not None) or (key_path is None) == (not ssh_name) or (oms and key_path is None):
+    one_key, whole = (key_path is None) == bool(ssh_name), oms and key_path is not None
+    if not one_key or oms != (signature is not None) or oms != whole or (certificate is not None and not oms):
         raise click.UsageError("give --key KEY, or --ssh NAME; with --oms, --key KEY and --signature FILE")
     key = None if key_path is None else opened_key(key_path, password_file)
     if oms and signature is not None and key is not None:
         if len(sources) != 1:
             raise click.UsageError("--oms signs one folder")
-        sign_model(sources[0], key, signature)
+        sign_model(sources[0], key, signature, certificate)
         return 0
     request = _Request(lockfile=lockfile, version=version, days=days, key=key, ssh_name=ssh_name)
     outcome = Outcome()

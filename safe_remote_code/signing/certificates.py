@@ -29,7 +29,7 @@ _SUBJECT: Final = "certificate"
 _FINGERPRINT: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def parse_roots(data: bytes) -> tuple[Certificate, ...]:
+def parse_certificates(data: bytes) -> tuple[Certificate, ...]:
     """The certificates in the PEM text `data`.
 
     Raises:
@@ -40,12 +40,12 @@ def parse_roots(data: bytes) -> tuple[Certificate, ...]:
     if len(data) > MAX_KEY_BYTES * MAX_CERTIFICATES:
         raise SignatureError("too large", subject=_SUBJECT)
     try:
-        roots = tuple(load_pem_x509_certificates(data))
+        found = tuple(load_pem_x509_certificates(data))
     except ValueError as error:
         raise SignatureError(f"not certificates in PEM: {error}", subject=_SUBJECT) from None
-    if not 1 <= len(roots) <= MAX_CERTIFICATES:
-        raise SignatureError(f"1 to {MAX_CERTIFICATES} root certificates, not {len(roots)}", subject=_SUBJECT)
-    return roots
+    if not 1 <= len(found) <= MAX_CERTIFICATES:
+        raise SignatureError(f"1 to {MAX_CERTIFICATES} certificates, not {len(found)}", subject=_SUBJECT)
+    return found
 
 
 def certified_key(
@@ -66,9 +66,27 @@ def certified_key(
     if identity not in _identities(leaf):  # 4
         raise SignatureError(f"of {', '.join(sorted(_identities(leaf)))[:300]}, not of {identity!r:.120}",
                              subject=_SUBJECT)  # fmt: skip
+    return _key(leaf)
+
+
+def chain_of(chain: Sequence[Certificate], key: PublicKey) -> list[bytes]:
+    """`chain` in DER, if its first certificate is that of `key`.
+
+    Raises:
+        SignatureError: it is another key's.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if _key(chain[0]) != key:
+        raise SignatureError("the first certificate is of another key", subject=_SUBJECT,
+                             remedy="give the certificate of the signing key first, then its issuers")  # fmt: skip
+    return [certificate.public_bytes(Encoding.DER) for certificate in chain]
+
+
+def _key(certificate: Certificate) -> PublicKey:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return PublicKey(leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return PublicKey(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _load(der: bytes) -> Certificate:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from ..errors import SignatureError
 from ..limits import MAX_ENVELOPE_BYTES, MAX_MODEL_FILES, MAX_PATH_CHARS
-from .certificates import certified_key
+from .certificates import certified_key, chain_of
 from .dsse import pae, verify
 from .keys import PublicKey
 from .statements import PAYLOAD_TYPE, Statement, parse_statement
@@ -180,11 +180,16 @@ def check_model_path(path: str) -> str:
     return path
 
 
-def make_bundle(name: str, files: Mapping[str, str], ignored: Sequence[str], key: PrivateKey) -> bytes:
+def make_bundle(
+    name: str, files: Mapping[str, str], ignored: Sequence[str], key: PrivateKey, chain: Sequence[Certificate] = ()
+) -> bytes:
     """The bundle over `files` (path to SHA-256) of the model `name`, signed by `key`.
 
+    `chain` is the certificate of the key, then those of its issuers, to be put in instead of a hint at the key.
+
     Raises:
-        SignatureError: no file, a path that cannot be signed, or a key of a kind the format does not know.
+        SignatureError: no file, a path that cannot be signed, a key of a kind the format does not know, or a
+            certificate of another key.
     """
     if not key.public.algorithm.startswith("ecdsa-"):
         raise SignatureError(f"model signatures are made with ECDSA, not {key.public.algorithm}",
@@ -201,6 +206,9 @@ def make_bundle(name: str, files: Mapping[str, str], ignored: Sequence[str], key
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"sig": to_base64(key.sign(pae(payload, PAYLOAD_TYPE))), "keyid": ""}],
     }
-    material = {"publicKey": {"hint": _hint(key.public)}, "tlogEntries": []}
+    material: dict[str, object] = {"publicKey": {"hint": _hint(key.public)}, "tlogEntries": []}
+    if chain:
+        certificates = [{"rawBytes": to_base64(der)} for der in chain_of(chain, key.public)]
+        material = {"x509CertificateChain": {"certificates": certificates}, "tlogEntries": []}
     bundle = {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}
     return json.dumps(bundle, separators=(",", ":")).encode()

@@ -14,7 +14,7 @@ import pytest
 from safe_remote_code.fetch.tree import hash_files, list_tree
 from safe_remote_code.signing import dsse
 from safe_remote_code.signing.approval import parse_approval
-from safe_remote_code.signing.certificates import parse_roots
+from safe_remote_code.signing.certificates import parse_certificates
 from safe_remote_code.signing.key_files import load_public
 from safe_remote_code.signing.oms import CertificateTrust, verify_bundle
 from safe_remote_code.signing.ssh import verify_ssh
@@ -39,7 +39,7 @@ def test_a_kept_bundle_verifies_its_model(curve: str, maker: str) -> None:
 
 
 def test_a_kept_chain_verifies_at_its_time() -> None:
-    roots = parse_roots((BUNDLES / "chain.root.pem").read_bytes())
+    roots = parse_certificates((BUNDLES / "chain.root.pem").read_bytes())
     for identity in ("signer@example.org", "Golden signer"):
         trust = CertificateTrust(roots=roots, identity=identity, now=AT)
         manifest = verify_bundle((BUNDLES / "chain.model_signing.sig").read_bytes(), trust)

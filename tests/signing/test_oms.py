@@ -17,7 +17,7 @@ from cryptography import x509
 from cli.commands import run
 from safe_remote_code.errors import RefusedError, SignatureError
 from safe_remote_code.signing import dsse
-from safe_remote_code.signing.certificates import parse_roots
+from safe_remote_code.signing.certificates import parse_certificates
 from safe_remote_code.signing.keys import PrivateKey, generate
 from safe_remote_code.signing.oms import CertificateTrust, make_bundle, verify_bundle
 from signing.chains import NOW, Party, chain_bundle, party
@@ -158,7 +158,7 @@ LEAF = party("leaf", ISSUER, email="signer@example.org")
 
 
 def _trust(*roots: Party, identity: str = "signer@example.org", later: timedelta = timedelta(0)) -> CertificateTrust:
-    return CertificateTrust(roots=parse_roots(b"".join(root.pem for root in roots)), identity=identity, now=NOW + later)
+    return CertificateTrust(roots=parse_certificates(b"".join(root.pem for root in roots)), identity=identity, now=NOW + later)
 
 
 def test_a_chain_to_a_given_root_verifies_and_pins_its_subject() -> None:
@@ -224,7 +224,7 @@ def test_a_chain_does_not_pass_for_a_key_and_trust_is_never_empty() -> None:
         verify_bundle(chain_bundle(FILES, LEAF, ISSUER), LEAF.signer.public)
     for data in (b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
         with pytest.raises(SignatureError):
-            parse_roots(data)
+            parse_certificates(data)
     with pytest.raises(SignatureError, match="explicit roots"):
         CertificateTrust(roots=(), identity="x", now=NOW)
     with pytest.raises(SignatureError, match="explicit roots"):
