@@ -328,3 +328,60 @@ def test_packages_with_and_without_commit_are_told_apart(project: Project) -> No
     project.sign(ALICE)
     with pytest.raises(SignatureError, match="another commit"):
         project.judge(ONE, folder)
+
+
+def test_the_stage_itself_knows_which_repository_is_loaded(project: Project, tmp_path: Path) -> None:
+    """`approved` on a snapshot: the proof is carried, and a fork's approval is not this repository's."""
+    from safe_remote_code.snapshot import SourceFile, snapshot
+    from safe_remote_code.verify import Surroundings, VerifiedSnapshot, approved
+
+    code = snapshot([SourceFile(path="modeling_x.py", data=b"class X: pass\n")])
+    package = replace(PACKAGE, files=code.manifest)
+    around = Surroundings(lockfile=project.lockfile, memory=project.memory, now=project.now)
+    verified = VerifiedSnapshot(snapshot=code, package=package)
+    with pytest.raises(SignatureError):
+        approved(verified, REPO, ONE, around)
+    project.sign(ALICE, package=package)
+    proven = approved(verified, REPO, ONE, around)
+    assert [met.rule for met in proven.approved] == ["our-org"]
+    with pytest.raises(SignatureError, match="this repository's own approval"):
+        approved(verified, RepoSource(kind="hub", location="our-org/fork"), ONE, around)
+    other = replace(package, source="hub:our-org/other")
+    with pytest.raises(ValueError, match="another package"):
+        VerifiedSnapshot(snapshot=code, package=other, approved=proven.approved)
+
+
+def test_no_stage_goes_on_without_the_proof(project: Project) -> None:
+    """`admit` refuses a verified snapshot whose trust rule nobody judged."""
+    from safe_remote_code.admit import admit
+    from safe_remote_code.analyse import analyse
+    from safe_remote_code.snapshot import SourceFile, snapshot
+    from safe_remote_code.verify import VerifiedSnapshot
+
+    code = snapshot([SourceFile(path="modeling_x.py", data=b"class X: pass\n")])
+    verified = VerifiedSnapshot(snapshot=code, package=replace(PACKAGE, files=code.manifest))
+    with pytest.raises(ValueError, match="was not judged"):
+        admit(verified, analyse(code), ONE, SOURCE)
+
+
+def test_of_two_approvals_by_one_key_the_later_expiry_holds(project: Project) -> None:
+    for days in (2, 5, 3):
+        project.sign(ALICE, expires=NOW + days * DAY)
+    assert project.judge(ONE)[0].expires == NOW + 5 * DAY
+
+
+def test_clocks_may_differ_by_minutes_and_no_more(project: Project) -> None:
+    from safe_remote_code.signing.times import CLOCK_SKEW
+
+    place = project.sign(ALICE, issued=NOW + CLOCK_SKEW)
+    project.judge(ONE)
+    place.unlink()
+    project.sign(ALICE, issued=NOW + CLOCK_SKEW + DAY / 86400)
+    with pytest.raises(SignatureError, match="in the future"):
+        project.judge(ONE)
+
+
+@pytest.mark.parametrize("version", [3, 2**31 - 1])
+def test_the_minimum_version_itself_is_enough(version: int, project: Project) -> None:
+    project.sign(ALICE, version=version)
+    assert project.judge(policy(rule([ALICE.public], minimum_version=3)))[0].version == version
