@@ -55,6 +55,12 @@ interop: $(READY)
 		.venv-oms/bin/python -m pip install --quiet model-signing==1.1.1 pyOpenSSL==26.4.0; }
 	cd tests && PYTHONPATH=..:. ../$(BIN)/python -m signing.interop ../.venv-oms/bin/model_signing
 
+# Mutation testing of identity and trust; an hour or more. `.venv-mutate/bin/mutmut results` lists what survived.
+mutate: $(READY)
+	test -x .venv-mutate/bin/mutmut || { $(PYTHON) -m venv .venv-mutate && \
+		.venv-mutate/bin/python -m pip install --quiet mutmut==3.8.1 pytest==9.2.0 hypothesis jsonschema . ; }
+	.venv-mutate/bin/mutmut run
+
 test-matrix:
 	PYTHON="$(PYTHON)" tools/test_matrix.sh
 

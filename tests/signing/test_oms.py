@@ -359,3 +359,29 @@ def test_links_of_a_hub_cache_are_verified_by_content(signed: Path, tmp_path: Pa
     assert run(*arguments).exit_code == 0
     (snapshot / "modeling_x.py").resolve().write_text("import os\n")
     assert run(*arguments).exit_code == 1, "the blob still has the name of its old content"
+
+
+def test_what_was_signed_in_gits_own_folder_is_read(signed: Path) -> None:
+    """The tool's --no-ignore-git-paths."""
+    from safe_remote_code.signing.key_files import load_private
+
+    assert run("keygen", "k3", "--no-password", "--algorithm", "ecdsa-p256").exit_code == 0
+    (signed / ".github" / "deep").mkdir(parents=True)
+    for path in (".github/deep/a.yml", ".github/b.py"):
+        (signed / path).write_text("x")
+    paths = ("modeling_x.py", "config.json", "sub/weights.bin", ".github/deep/a.yml", ".github/b.py")
+    files = {path: hashlib.sha256((signed / path).read_bytes()).hexdigest() for path in paths}
+    (signed / "model.sig").write_bytes(make_bundle("model", files, (), load_private("k3")))
+    arguments = ("verify", "model", "--signature", "model/model.sig", "--key", "k3.pub")
+    assert run(*arguments, "--full").exit_code == 0
+    (signed / ".github" / "b.py").write_text("y")
+    for more in ((), ("--full",)):
+        result = run(*arguments, *more)
+        assert (result.exit_code, "changed: .github/b.py" in result.output) == (1, True)
+
+
+def test_a_name_vouches_for_content_in_a_hub_cache_only() -> None:
+    from safe_remote_code.verify.model_tree import named_digests
+
+    places = {"a": f"/c/blobs/{'a' * 64}", "b": f"/c/blobs/{'b' * 40}", "c": f"/c/files/{'c' * 64}", "d": "/c/blobs/d.bin", "e": f"/c/blobs/{'e' * 41}"}
+    assert named_digests(places) == {"a": ("sha256", "a" * 64), "b": ("git", "b" * 40)}

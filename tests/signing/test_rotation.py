@@ -87,3 +87,16 @@ def test_a_set_that_is_empty_or_cannot_sign_is_none() -> None:
     for keys, threshold in ((frozenset(), 0), (frozenset(), 1), (OLD.keys, 3), (OLD.keys, 0)):
         with pytest.raises(SignatureError, match="cannot be met"):
             KeySet(keys=keys, threshold=threshold)  # type: ignore[arg-type]
+
+
+def test_a_first_rotation_is_remembered_at_once(project: Project) -> None:
+    """Also if the memory was written a moment ago."""
+    approved = project.sign(ALICE, BOB)
+    project.judge(ASKED)
+    place = project.rotate(OLD, NEW, ALICE, BOB, CAROL)
+    both = project.sign(BOB, CAROL)
+    project.judge(ASKED)
+    place.unlink()
+    assert approved.exists() and both.exists()
+    with pytest.raises(SignatureError, match="0 is a rollback: 1 was seen"):
+        project.judge(ASKED)
