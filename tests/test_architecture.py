@@ -28,10 +28,11 @@ PACKAGE = ROOT / "safe_remote_code"
 LAYERS = (
     ("words", ("limits", "finding", "shipped", "grammar", "collector")),
     ("errors", ("errors", "events")),
-    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log")),
+    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "atomic")),
     ("values of these", ("snapshot", "capability", "relative_imports")),
     ("signatures", ("signing",)),
     ("documents", ("policy", "lockfile")),
+    ("reviews by people", ("audits",)),
     ("stages that look", ("fetch", "verify", "analyse")),
     ("stages that judge", ("admit", "pinning", "config_audit")),
     ("guard", ("guard",)),
@@ -221,7 +222,7 @@ def test_modules_imported_by_name_are_few_and_each_has_its_reason() -> None:
     assert by_name <= set(_BY_NAME), by_name - set(_BY_NAME)
 
 
-@pytest.mark.parametrize("start", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "report", "pinning"])
+@pytest.mark.parametrize("start", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli.audits", "cli.check", "cli.review", "report", "pinning", "audits"])
 def test_what_looks_at_unverified_code_cannot_reach_what_runs_it(start: str) -> None:
     """The same at run time: tests/cli/test_reach.py."""
     reached, waiting = set(), [start]
