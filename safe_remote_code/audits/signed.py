@@ -75,12 +75,21 @@ def sign_set(text: str, keys: Sequence[PrivateKey]) -> bytes:
 
 
 def counted_keys(keys: Iterable[AuditKey], peer: str = "") -> dict[str, PublicKey]:
-    """Name to key, of those that count for `peer`, or for us.
+    """Name to key, of those that count for `peer`, or for us; each key has one name.
 
     Raises:
-        SignatureError: one is no public key that is accepted.
+        SignatureError: one is no public key that is accepted, or is listed twice in two spellings.
     """
-    return {key.name: parse_public(key.public) for key in keys if key.peer == peer and key.revoked is None}  # 1, 2
+    listed = [(key, parse_public(key.public)) for key in keys]
+    revoked = {public.key_id for key, public in listed if key.revoked is not None}  # 1: under whatever name
+    counted: dict[str, PublicKey] = {}
+    for key, public in listed:
+        if key.peer != peer or public.key_id in revoked:  # 2
+            continue
+        if public in counted.values():  # 3
+            raise SignatureError("one key under two names would count twice", subject=key.name, remedy="list it once")
+        counted[key.name] = public
+    return counted
 
 
 def signers_of_audit(audit: Audit, keys: dict[str, PublicKey]) -> frozenset[str]:

@@ -110,7 +110,7 @@ class AuditStore:
             raise ValueError("at least one criterion is required; they are sorted, each once")
         for name, key in _ORDER.items():
             object.__setattr__(self, name, _sorted(getattr(self, name), f"one of the {name}", key))
-        _sorted(self.keys, "a public key", lambda key: key.public)
+        _sorted(self.keys, "a public key", lambda key: (key.peer, key.public))
         _check_defined(self.criteria, (*self.required, *_named((*self.audits, *self.exemptions, *self.trusted))))
         own = [key for key in self.keys if not key.peer]
         if isinstance(self.signatures, bool) or not 0 <= self.signatures <= len(own):

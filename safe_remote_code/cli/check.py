@@ -78,7 +78,7 @@ def _judge(package: LockedPackage, code: Snapshot | None, bench: Workbench, book
         say(_cleared_lines(book.clear(package)))
     except NotClearedError as error:
         found = opening(package, book, texts, code)
-        say(_open_lines(found, bench))
+        say(_open_lines(found, bench, book))
         review, certify = found.commands(bench)
         raise NotClearedError(error.message, subject=error.subject, remedy=f"{review}\n  and then: {certify}") from None
 
@@ -110,11 +110,11 @@ def _cleared_lines(cleared: Cleared) -> Iterator[Text]:
             yield Text(visible(f"    {link}"))
 
 
-def _open_lines(found: Opening, bench: Workbench) -> Iterator[Text]:
+def _open_lines(found: Opening, bench: Workbench, book: Ledger) -> Iterator[Text]:
     package = found.package
     yield _title(package)
     yield Text("  NOT cleared", style="bold red")
-    for reason in discounted(bench.store, bench.peers, package.digest, bench.ledger().today):
+    for reason in discounted(bench.store, bench.peers, package.digest, book.today):
         yield Text(visible(f"    {reason}"), style="yellow")
     if found.code is None:
         yield Text("    its text is not at hand: pin it again here, or use --online", style="yellow")

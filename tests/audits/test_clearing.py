@@ -10,7 +10,7 @@ import pytest
 from audits.make import DAY, TODAY, audit, book, digest, exemption, key, package, private, trust, violation
 from safe_remote_code.audits.records import Audit, AuditKey, Criterion
 from safe_remote_code.audits.store import AuditStore
-from safe_remote_code.errors import NotClearedError, ViolationError
+from safe_remote_code.errors import NotClearedError, SignatureError, ViolationError
 
 ANN, BOB = key("ann"), key("bob")
 SERVE = ("safe-to-serve",)
@@ -157,6 +157,25 @@ def test_an_audit_changed_after_it_was_signed_does_not_count(name: str) -> None:
     store = AuditStore(keys=(ANN,), signatures=1, audits=(forged,))
     assert book(store).links == ()
     assert len(book(replace(store, audits=(SIGNED,))).links) == 1
+
+
+def _again(name: str) -> str:
+    """The same key in another spelling: as an OpenSSH line."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    loaded = load_pem_public_key(private(name).public.pem.encode())
+    return loaded.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def test_one_key_in_two_spellings_is_not_two_keys() -> None:
+    twin = AuditKey(name="ann-again", public=_again("ann"))
+    with pytest.raises(SignatureError, match="under two names"):
+        book(AuditStore(keys=(ANN, twin), signatures=2, audits=(audit("a", by=("ann",)),)))
+
+
+def test_a_revocation_is_of_the_key_and_not_of_its_name() -> None:
+    twin = AuditKey(name="ann-again", public=_again("ann"), revoked=TODAY, why="lost")
+    assert book(AuditStore(keys=(ANN, twin), signatures=1, audits=(audit("a", by=("ann",)),))).links == ()
 
 
 @pytest.mark.parametrize("fields", [
