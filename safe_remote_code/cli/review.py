@@ -53,7 +53,9 @@ def review(
     texts = bench.texts(HubOptions(local_files_only=local_files_only), source)
     before = None if whole else _base(base, package, code, bench, texts)
     made = make_review(examine(source, load_policy(policy), code), before)
-    label = f"change since {before.digest}" if before is not None else "the whole code, nothing of it read before"
+    label = f"change since {before.digest}" if before is not None else "the whole code"
+    if before is None and not whole:
+        label += ", for nothing like it was read before"
     _tell_standing(package, bench)
     if page is None:
         say(review_lines(made, label))

@@ -73,6 +73,7 @@ class _Writer:
 
     def __init__(self, review: Review) -> None:
         self.review, self.stops = review, 0
+        self.verb = "gains" if review.base is not None else "reaches"
 
     def main(self, label: str, command: str) -> Iterator[str]:
         """Header, list of files, code."""
@@ -80,7 +81,9 @@ class _Writer:
         yield from self._header(label)
         yield '<div class="columns">\n<nav aria-label="Files"><ol>'
         yield from (_entry(name, file) for name, file in files)
-        yield '</ol></nav>\n<main id="code" tabindex="-1">\n'
+        yield '</ol></nav>\n<main id="code" tabindex="-1"'
+        # Where all is new, colour that says so says nothing.
+        yield ">\n" if self.review.base is not None else ' class="whole">\n'
         if self.review.elsewhere:
             yield '<section class="file"><h2>About the repository</h2>'
             yield from (self._mark(mark, frozenset(), place=True) for mark in self.review.elsewhere)
@@ -100,7 +103,7 @@ class _Writer:
         yield f"<div><dt>content</dt><dd>{digest}</dd></div><div><dt>shown</dt><dd>{plain(label)}</dd></div></dl>\n"
         yield '<ul class="facts">'
         added, removed = (self._lines(kind) for kind in ("added", "removed"))
-        yield f'<li><b class="plus">+{added:,}</b> <b class="minus">−{removed:,}</b> lines to read</li>'
+        yield f"<li>{_counts(added, removed)} lines to read</li>"
         fresh = review.marks(fresh=True)
         for standing, words in _STANDINGS.items():
             number = sum(mark.standing == standing for mark in fresh)
@@ -110,8 +113,7 @@ class _Writer:
         known = len(review.marks(fresh=False))
         if known:
             yield f"<li><b>{known:,}</b> as before</li>"
-        verb = "gains" if review.base is not None else "can reach"
-        yield from (f'<li class="gain">{verb} <b>{plain(name)}</b></li>' for name in review.gained)
+        yield from (f'<li class="gain">{self.verb} <b>{plain(name)}</b></li>' for name in review.gained)
         yield from (f"<li>loses <b>{plain(name)}</b></li>" for name in review.lost)
         yield f"<li>policy <b>{plain(examination.policy.name)}</b></li></ul>\n</header>\n"
 
@@ -150,9 +152,8 @@ class _Writer:
         return f'id="stop-{self.stops}" data-stop tabindex="-1"'
 
     def _gain(self, gain: Gain) -> str:
-        verb = "gains" if self.review.base is not None else "reaches"
         return (
-            f'<div class="note gain" {self._stop()}><p><b class="badge">{verb} {plain(gain.capability)}</b> '
+            f'<div class="note gain" {self._stop()}><p><b class="badge">{self.verb} {plain(gain.capability)}</b> '
             f"<code>{plain(gain.name)}</code></p></div>"
         )
 
@@ -160,7 +161,8 @@ class _Writer:
         finding = mark.finding
         stop = self._stop() if mark.fresh else ""
         where = f"{plain(finding.path)}: " if place else ""
-        gain = f' <b class="badge gain">gains {plain(finding.capability)}</b>' if finding.capability in gained else ""
+        badge = f' <b class="badge gain">{self.verb} {plain(finding.capability)}</b>'
+        gain = badge if finding.capability in gained else ""
         again = "" if mark.fresh else ' <span class="again">as before</span>'
         remedy = f'<p class="remedy">{plain(finding.remedy)}</p>' if finding.remedy else ""
         return (
@@ -177,8 +179,14 @@ def _entry(name: str, file: FileReview) -> str:
     places = f' <span class="places" title="{count(fresh, "new finding")}">{fresh}</span>' if fresh else ""
     return (
         f'<li class="{file.change}"><a href="#{name}"><span class="path">{plain(file.path)}</span></a> '
-        f'<span class="counts"><b class="plus">+{added}</b> <b class="minus">−{removed}</b>{places}</span></li>'
+        f'<span class="counts">{_counts(added, removed)}{places}</span></li>'
     )
+
+
+def _counts(added: int, removed: int) -> str:
+    plus = f'<b class="plus">+{added:,}</b>' if added else ""
+    minus = f'<b class="minus">−{removed:,}</b>' if removed else ""
+    return f"{plus} {minus}".strip()
 
 
 def _colours(code: Snapshot | None, path: str) -> dict[int, list[Span]]:

@@ -416,7 +416,7 @@ def test_a_server_that_is_not_known_too_generous_or_leads_elsewhere_is_refused(
 
 def test_review_needs_no_store_and_writes_a_page() -> None:
     repository(Path("plain"))
-    assert "the whole code, nothing of it read before" in _done("review", "plain")
+    assert "the whole code, for nothing like it was read before" in _done("review", "plain")
     _pinned()
     repository(Path("plain"), {"modeling_plain.py": CHANGED})
     assert "2 lines to read" in _done("review", "plain")
