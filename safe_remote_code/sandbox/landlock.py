@@ -141,10 +141,10 @@ def _add_paths(descriptor: int, confinement: Confinement, handled: int) -> tuple
 
 
 def _add_path(descriptor: int, path: str, rights: int) -> bool:
-    """Grant `rights` at and below `path`; False if there is no such file."""
+    """Grant `rights` at and below `path`; False if there is no such file for this user."""
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what cannot be reached grants nothing
         return False
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):

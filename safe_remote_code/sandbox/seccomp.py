@@ -47,7 +47,7 @@ _X32_BIT: Final = 0x40000000  # arch/x86/include/uapi/asm/unistd.h
 def available() -> bool:
     """Whether this kernel has seccomp filters with the action that is used here."""
     try:
-        with open("/proc/sys/kernel/seccomp/actions_avail", encoding="ascii") as stream:
+        with open("/proc/sys/kernel/seccomp/actions_avail", encoding="utf-8") as stream:
             return {"allow", "errno", "kill_process"} <= set(stream.read().split())
     except OSError:
         return False
