@@ -55,17 +55,22 @@ def interpreter_paths(*, all_processes: bool = False, path: Iterable[str] | None
     python |= {os.path.join(prefix, folder) for prefix in (sys.prefix, sys.base_prefix) for folder in ("lib", "lib64")}
     python |= {sys.executable, getattr(sys, "_base_executable", sys.executable)}
     searched = _own_path() if path is None else path
-    entries = [entry for entry in searched if os.path.isabs(entry) and not _holds_home(entry)]
+    entries = [entry for entry in searched if os.path.isabs(entry) and not holds_home(entry)]
+    return _existing([*python, *entries, *system_paths(all_processes=all_processes)])
+
+
+def system_paths(*, all_processes: bool) -> tuple[str, ...]:
+    """What every Python needs of the system; `all_processes` as in `interpreter_paths`."""
     proc = ("/proc",) if all_processes else _PROC
-    found = [*python, *entries, *_LIBRARIES, *_SHARED, *_ETC, *proc, *_SYS, *_RANDOM]
-    return _existing(found)
+    return _existing([*_LIBRARIES, *_SHARED, *_ETC, *proc, *_SYS, *_RANDOM])
 
 
 def _own_path() -> list[str]:
     return sys.path if sys.flags.safe_path else sys.path[1:]
 
 
-def _holds_home(folder: str) -> bool:
+def holds_home(folder: str) -> bool:
+    """Whether `folder` is the user's home, or one above it: to grant it would grant keys and tokens."""
     home, real = os.path.realpath(os.path.expanduser("~")), os.path.realpath(folder)
     return os.path.commonpath([home, real]) == real
 
