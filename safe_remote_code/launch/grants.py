@@ -2,8 +2,8 @@
 
 Rules:
 1. The interpreter's libraries, the system's, and the policy and lock documents, to read.
-2. Of the program's own folder the modules, by file and by package folder. Other files there (`.env`, keys, notebooks)
-   cannot be read.
+2. Of the program's own folder the modules, by file and by package folder. Names there can be listed; other files
+   (`.env`, keys, notebooks) cannot be read.
 3. Of each locked source that the policy allows: its folder in the Hub cache, or the local folder of that name that the
    command names or that lies here or beside the lock. With a network, the cache folder may be written to as well.
 4. Writing: the run's own temporary folder, shared memory, the laid-out text of the locked packages, and what the user
@@ -81,6 +81,7 @@ def derive(wishes: Wishes, program: Program, environment: Mapping[str, str], fol
     ]
     write = [folder, _SHARED_MEMORY, *_stores(wishes, environment), *cached, *_checked(_made(wishes.write), "--write")]
     return Confinement(
+        names=_real(filter(None, [program.folder])),
         read=_real(read),
         write=_real([*write, *standard_devices()]),
         execute=tuple(sorted({path for item in program.executables for path in program_paths(item)})),

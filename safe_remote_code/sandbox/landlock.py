@@ -131,6 +131,7 @@ def prepare(confinement: Confinement) -> Ruleset:
 
 def _add_paths(descriptor: int, confinement: Confinement, handled: int) -> tuple[str, ...]:
     granted = (
+        (confinement.names, READ_DIR),
         (confinement.read, _READ),
         (confinement.write, _WRITE),
         (confinement.execute, READ_FILE | EXECUTE),
@@ -149,6 +150,8 @@ def _add_path(descriptor: int, path: str, rights: int) -> bool:
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
             rights &= _OF_FILES
+        if not rights:
+            return True  # nothing of what was granted is about a file; the kernel takes no empty rule
         rule = kernel.buffer(struct.pack("=Qi", rights, place))
         kernel.call(kernel.LANDLOCK_ADD_RULE, descriptor, _RULE_PATH_BENEATH, rule, 0)
     finally:
