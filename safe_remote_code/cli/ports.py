@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
+from typing import Final
 
 import click
 
 from ..sandbox.confinement import ANY_PORT
 
-_MAX_PORT = 65535
+_MAX_PORT: Final = 65535
+_DNS: Final = 53
 
 
 def connect_ports(texts: Iterable[str]) -> tuple[tuple[int, ...], frozenset[str]]:
-    """(ports, hosts as they were named) of all `--net`.
+    """(ports, hosts as they were named) of all `--net`. A host that must be looked up takes port 53 (DNS) as well.
 
     Raises:
         click.UsageError: malformed, or `none` beside others.
@@ -30,7 +33,17 @@ def connect_ports(texts: Iterable[str]) -> tuple[tuple[int, ...], frozenset[str]
             raise click.UsageError(f"--net takes HOST:PORT or none, not {text!r:.80}")
         hosts.add(host)
         ports |= _ports(port, "--net", lowest=1)
+    if any(_needs_look_up(host) for host in hosts):
+        ports.add(_DNS)
     return _sorted(ports), frozenset(hosts)
+
+
+def _needs_look_up(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host not in ("*", "localhost")
+    return False
 
 
 def listen_ports(texts: Iterable[str]) -> tuple[int, ...]:

@@ -53,6 +53,7 @@ def added(wishes: Wishes, folder: str) -> dict[str, str]:
         "HF_MODULES_CACHE": f"{folder}/modules",
         "TRITON_CACHE_DIR": f"{folder}/triton",
         "MPLCONFIGDIR": f"{folder}/matplotlib",
-        # Without a network, the Hub's client would try and wait before it looks into its cache.
-        **({} if wishes.connect else {"HF_HUB_OFFLINE": "1"}),
+        # Without a network, the Hub's client would try and wait before it looks into its cache. With one, names are
+        # looked up over TCP (resolv.conf(5)), because the kernel cannot hold UDP.
+        **({"RES_OPTIONS": "use-vc"} if wishes.connect else {"HF_HUB_OFFLINE": "1"}),
     }

@@ -33,7 +33,7 @@ class Confinement:
     `names` are folders that may be listed, with all folders below them, without a right to what is in the files. `read`
     includes mapping shared libraries: Landlock's execute right is about execve(2) only, so `dlopen` of a readable file
     works. `write` includes reading, creating, renaming and removing, but no device files. `execute` files or
-    directories may be started as programs, if `allow_exec` holds. `devices` may be read, written and controlled (ioctl).
+    directories may be started as programs, if `allow_exec` holds. `devices` may be read, written and controlled.
 
     `connect` and `bind` are TCP ports; Landlock knows no hosts. Without any port there is no socket at all except
     unnamed socket pairs of the process itself. `unix` adds named UNIX sockets; before Landlock ABI 9 the kernel

@@ -31,12 +31,14 @@ _PROC: Final = (
     "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version",
     "/proc/filesystems", "/proc/vmstat", "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/net/core",
 )  # fmt: skip
-_SYS: Final = ("/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage")
+#: The hardware: processors, memory nodes, and (gloo chooses by distance) PCI and network devices.
+_SYS: Final = (
+    "/sys/devices", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", "/sys/bus/pci/devices", "/sys/class/net",
+)  # fmt: skip
 _RANDOM: Final = ("/dev/urandom", "/dev/random", "/dev/zero")
 _SINKS: Final = ("/dev/null", "/dev/full")
 _CUDA_READ: Final = (
-    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/devices",
-    "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
+    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
     "/run/nvidia-persistenced", "/run/nvidia-ctk-hook",
 )  # fmt: skip
 _CONFIGURATION: Final = "pyvenv.cfg"

@@ -102,6 +102,9 @@ def test_sockets_are_tcp_or_none() -> None:
         assert answer(tcp, 41, *arguments) == _ALLOW
     for arguments in [(2, 2, 0), (2, 3, 1), (2, 1, 262), (2, 1, 132), (43, 1, 0), (16, 3, 0), (1, 1, 0), (17, 3, 3), (38, 5, 0)]:
         assert answer(tcp, 41, *arguments) == refusal(errno.EACCES), arguments
+    assert answer(_WIDE, 41, 16, 3 | 0o2000000, 0) == _ALLOW, "addresses of this machine, for gloo"
+    for arguments in [(16, 3, 12), (16, 1, 0), (2, 3, 0), (2, 3, 6)]:
+        assert answer(_WIDE, 41, *arguments) == refusal(errno.EACCES), arguments
     assert answer(tcp, 42) == _ALLOW
     assert answer(tcp, 49) == answer(tcp, 50) == answer(tcp, 288) == refusal(errno.EACCES)
     assert answer(Confinement(bind=(80,)), 42) == refusal(errno.EACCES)
@@ -132,7 +135,7 @@ def test_clone_makes_threads_and_only_if_granted_processes() -> None:
 def test_upper_halves_of_arguments_do_not_hide_anything() -> None:
     high = 0xFFFFFFFF << 32
     assert answer(_WIDE, 56, high | 0x10000011) == refusal(errno.EPERM)
-    assert answer(_WIDE, 41, high | 16, 3, 0) == refusal(errno.EACCES)
+    assert answer(_WIDE, 41, high | 17, 3, 0) == refusal(errno.EACCES)
     assert answer(_WIDE, 16, 0, high | 0x5412) == refusal(errno.ENOTTY)
 
 
