@@ -25,6 +25,7 @@ from .keygen import keygen
 from .pin import pin
 from .policy import policy
 from .review import review
+from .run import run, self_check
 from .sign import sign
 from .suggest import init, suggest
 from .trust import trust
@@ -38,7 +39,8 @@ Exit codes:
   3  the code could not be fetched or read; trying again may help
   4  an internal error; --debug shows the traceback
 
-SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it.
+SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, but `run`, which
+starts a program of yours under the kernel wall and leaves with its exit code.
 """
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -117,6 +119,7 @@ def program(debug: bool) -> None:
 
 _COMMANDS: Final = (
     pin, verify, audit, explain, policy, keygen, sign, trust, init, check, suggest, review, certify, audits,
+    run, self_check,
 )  # fmt: skip
 for _command in _COMMANDS:
     program.add_command(_command)
