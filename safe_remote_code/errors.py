@@ -71,6 +71,12 @@ class PolicyError(RefusedError):
         return f"[{self.code}] {where}{self.message}{''.join(lines)}{then}"
 
 
+class SandboxUnavailableError(RefusedError):
+    """The kernel cannot enforce what was required of it, so nothing was started."""
+
+    code = "sandbox-unavailable"
+
+
 class GuardViolationError(RemoteCodeError):
     """Remote code tried, while running, something that it was not granted."""
 
