@@ -8,18 +8,21 @@ ends the worker, because afterwards nobody could say which answer belongs to wha
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar, final
+from typing import Final, Literal, final
 
 from ..errors import WorkerDiedError, WorkerError, WorkerProtocolError, WorkerTimeoutError
 from .arena import LARGEST_KEPT_BYTES, Arena, fitting_bytes
-from .protocol import Blob, Conversation, Event
+from .frames import MAX_ARENA_BYTES, Blob
+from .protocol import Conversation, Event
 from .values import Buffer, Decoder, Encoder, Special
 
-Value = TypeVar("Value")
+#: Tokens of one generate; a deadline holds for each of them, so something must bound their number.
+_MAX_STREAMED: Final = 1 << 20
 
 
 @final
@@ -29,11 +32,18 @@ class Channel:
     `ended` kills what is at the other end, reaps it and says how it ended; it may be called more than once.
     """
 
-    def __init__(self, connection: socket.socket, reply_seconds: float, ended: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        reply_seconds: float,
+        ended: Callable[[], str],
+        max_arena_bytes: int = MAX_ARENA_BYTES,
+    ) -> None:
+        self._pid = os.getpid()
         self._socket = connection
         self._reply_seconds = reply_seconds
         self._ended = ended
-        self._conversation = Conversation()
+        self._conversation = Conversation(max_arena_bytes)
         self._lock = threading.RLock()
         self._arenas: dict[str, Arena] = {}
         self._dead: str | None = None
@@ -60,6 +70,9 @@ class Channel:
         Raises:
             WorkerError: the worker is gone, silent or out of protocol; it has been ended.
         """
+        if os.getpid() != self._pid:
+            raise WorkerError("the worker belongs to the process that this one was forked from", subject="worker",
+                              remedy="load the model in this process, too")  # fmt: skip
         with self._lock:
             if self._dead is not None:
                 raise WorkerDiedError(self._dead, subject="worker", remedy="load the model again")
@@ -79,8 +92,9 @@ class Channel:
         seconds: float,
     ) -> tuple[Literal["reply", "failure"], object]:
         raised: BaseException | None = None
+        deadline, streamed = time.monotonic() + seconds, 0
         while True:
-            event = self._event(seconds)
+            event = self._event(deadline)
             if event.kind == "grow":
                 self._grow(event)
                 continue
@@ -89,12 +103,16 @@ class Channel:
                 on_record(value)
             elif event.kind == "stream" and on_stream is not None:
                 raised = raised or _raised(on_stream, value)
+                streamed += 1
+                if streamed > _MAX_STREAMED:
+                    raise WorkerProtocolError("more tokens than anybody waits for")
                 self._send(self._conversation.answer(go_on=raised is None))
+                deadline = time.monotonic() + seconds
             elif event.kind in ("reply", "failure"):
                 self._drop_large()
                 if raised is not None:
                     raise _Streamer(raised)
-                return event.kind, value  # type: ignore[return-value]  # narrowed by the test above
+                return event.kind, value
 
     @contextlib.contextmanager
     def _ending(self) -> Iterator[None]:
@@ -120,6 +138,8 @@ class Channel:
 
     def end(self, why: str = "") -> str:
         """End the worker, now; how it ended."""
+        if os.getpid() != self._pid:
+            return "it belongs to another process"
         how = self._ended()
         if self._dead is None:
             self._dead = f"the worker has ended: {why or how}"
@@ -128,8 +148,7 @@ class Channel:
                 arena.close()
         return self._dead
 
-    def _event(self, seconds: float) -> Event:
-        deadline = time.monotonic() + seconds
+    def _event(self, deadline: float) -> Event:
         while True:
             event = self._conversation.next_event()
             if event is not None:

@@ -28,6 +28,7 @@ from typing import Final, final
 
 from ..errors import WorkerError
 from .channel import Channel
+from .frames import MAX_ARENA_BYTES
 
 _PREFIX: Final = "safe-remote-code-worker-"
 _REAP_SECONDS: Final = 10.0
@@ -90,8 +91,15 @@ class WorkerProcess:
     """A child that runs `python -m module` and speaks the protocol; `channel` is the line to it."""
 
     def __init__(
-        self, module: str, environment: Mapping[str, str], reply_seconds: float, *, command: Sequence[str] | None = None
+        self,
+        module: str,
+        environment: Mapping[str, str],
+        reply_seconds: float,
+        *,
+        memory_bytes: int = 0,
+        command: Sequence[str] | None = None,
     ) -> None:
+        self._owner = os.getpid()
         self.scratch = Scratch()
         self._closing = threading.Lock()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -106,7 +114,7 @@ class WorkerProcess:
             if isinstance(error, OSError):
                 raise WorkerError(f"no worker could be started: {error.strerror}", subject=sys.executable) from None
             raise
-        self.channel = Channel(ours, reply_seconds, self.close)
+        self.channel = Channel(ours, reply_seconds, self.close, memory_bytes or MAX_ARENA_BYTES)
 
     @property
     def pid(self) -> int:
@@ -115,6 +123,8 @@ class WorkerProcess:
 
     def close(self) -> str:
         """Kill the process and its group, reap it, delete its folder; how it ended."""
+        if os.getpid() != self._owner:
+            return "it belongs to another process"
         with self._closing:
             if self._process.returncode is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -8,12 +8,11 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import Callable
 from typing import Any, Final, Protocol, final
 
 from ..errors import PolicyError, RemoteCodeError
 from .arena import Arena
-from .protocol import PREFIX_BYTES, frame, frame_length, parse_blobs, parse_header
+from .frames import PREFIX_BYTES, frame, frame_length, parse_blobs, parse_header
 from .values import Decoder, Encoder
 
 _MAX_MESSAGE_CHARS: Final = 4000
@@ -47,7 +46,7 @@ class Server:
     def first(self) -> Any:
         """The body of the first request, which says how to confine this process; it is answered later."""
         header = self._receive()
-        self._id = int(header["id"])  # type: ignore[call-overload]  # the parent's
+        self._id = header["id"]
         return Decoder((), self._read).decode(header["body"])
 
     def reply(self, value: object) -> None:
@@ -91,7 +90,7 @@ class Server:
         while True:
             header = self._receive()
             if header["kind"] in ("go-on", "stop"):
-                return header["kind"] == "go-on"
+                return bool(header["kind"] == "go-on")
             self._answer(header)
 
     def _say(self, kind: str, value: object) -> None:
@@ -117,13 +116,13 @@ class Server:
     def _receive(self) -> dict[str, Any]:
         while True:
             prefix, descriptor = self._prefix()
-            header = parse_header(self._exactly(frame_length(prefix)))
+            header: dict[str, Any] = parse_header(self._exactly(frame_length(prefix)))
             if header["kind"] != "arena":
                 return header
-            direction, size = str(header["direction"]), header["bytes"]
+            direction, size_bytes = header["direction"], header["bytes"]
             if direction in self._arenas:
                 self._arenas[direction].close()
-            self._arenas[direction] = Arena(descriptor, int(size))  # type: ignore[call-overload]  # the parent's
+            self._arenas[direction] = Arena(descriptor, size_bytes)
 
     def _prefix(self) -> tuple[bytes, int]:
         data, messages, _, _ = self._socket.recvmsg(PREFIX_BYTES, socket.CMSG_LEN(array.array("i").itemsize))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from ..errors import WorkerProtocolError
-from .protocol import MAX_BLOBS, MAX_INTEGER, Blob, placed
+from .frames import MAX_BLOBS, MAX_INTEGER, Blob, placed
 
 _MAX_DEPTH: Final = 40
 #: Elements of all lists and dictionaries of one message: a vocabulary has 250,000 pairs, hence a million of them.

@@ -18,8 +18,8 @@ from ...worker.values import checked_keys, checked_text
 from . import models as models  # fills the table of proxies
 from .download import bring
 from .pool import Home, Worker, loaded_in, worker_of
-from .proxy import IN_PROCESS
 from .saving import approved_hashes
+from .unsupported import IN_PROCESS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -74,8 +74,10 @@ def config_class(name: str, model_type: str, aliases: tuple[tuple[str, str], ...
     """A class for each class of each package, because transformers maps model classes by it."""
     from transformers import PretrainedConfig
 
-    body = {"model_type": model_type, "attribute_map": dict(aliases), "__module__": __name__, "__qualname__": name}
-    body |= {"__reduce_ex__": _reduce, "_worker_class": (name, model_type, aliases, digest)}
+    body: dict[str, object] = {
+        "model_type": model_type, "attribute_map": dict(aliases), "__module__": __name__, "__qualname__": name,
+        "__reduce_ex__": _reduce, "_worker_class": (name, model_type, aliases, digest),
+    }  # fmt: skip
     return type(name, (PretrainedConfig,), body)
 
 

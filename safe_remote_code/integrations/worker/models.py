@@ -1,4 +1,4 @@
-"""The model in a worker, as far as inference goes: forward, generate with streaming, devices, saving, reading weights."""
+"""The model in a worker, as far as inference goes: forward, generate, devices, saving, reading weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ...errors import WorkerProtocolError
 from ...worker.values import checked_keys, checked_text
 from .configs import changes, state
 from .pool import Worker
-from .proxy import RemoteObject, unsupported
+from .proxy import RemoteObject
+from .saving import save
+from .unsupported import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,8 +86,6 @@ class RemoteModel(RemoteObject):
         self, save_directory: Any, is_main_process: bool = True, push_to_hub: bool = False, **settings: Any
     ) -> None:
         """As transformers, in safetensors; the worker writes to a folder of its own, this process copies from it."""
-        from .saving import save
-
         if settings.get("state_dict") is not None or settings.get("safe_serialization") is False:
             unsupported("saving a state_dict of your own, or pickled weights,")
         self._configure()

@@ -66,7 +66,10 @@ class Worker:
         self.digest = home.digest
         #: SHA-256 of the code files that a save may bring; None with the identity wall off.
         self.approved: frozenset[str] | None = frozenset()
-        self._process = process = WorkerProcess(_MODULE, _environment(home), home.policy.worker.reply_seconds)
+        limits = home.policy.worker
+        self._process = process = WorkerProcess(
+            _MODULE, _environment(home), limits.reply_seconds, memory_bytes=limits.memory_bytes
+        )
         self._channel = process.channel
         self._held: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._released: deque[int] = deque()
@@ -224,7 +227,7 @@ def drop_kept() -> None:
 def _threads() -> int:
     import torch
 
-    return torch.get_num_threads()
+    return int(torch.get_num_threads())
 
 
 def _environment(home: Home) -> dict[str, str]:

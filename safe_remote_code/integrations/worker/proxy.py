@@ -6,26 +6,16 @@ names the in-process policy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
-from ...errors import UnsupportedInWorkerError, WorkerProtocolError
+from ...errors import WorkerProtocolError
 from ...worker.values import checked_keys
 from .pool import Worker
+from .saving import save
+from .unsupported import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-IN_PROCESS: Final = 'load it with a policy that says execution = "in-process"'
-
-
-def unsupported(what: str) -> NoReturn:
-    """Say that `what` needs the object in this process.
-
-    Raises:
-        UnsupportedInWorkerError: always.
-    """
-    raise UnsupportedInWorkerError(f"{what} does not work across the boundary of a worker", subject="worker",
-                                   remedy=IN_PROCESS)  # fmt: skip
 
 
 class RemoteObject:
@@ -88,8 +78,6 @@ class RemotePreprocessor(RemoteObject):
 
     def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **settings: Any) -> tuple[str, ...]:
         """As transformers; the worker writes to a folder of its own, and this process copies what may be copied."""
-        from .saving import save
-
         return save(self, save_directory, push_to_hub=push_to_hub, settings=settings)
 
 

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import RefusedError, WorkerProtocolError
 from ...lockfile import read_lock
-from .proxy import unsupported
+from .unsupported import unsupported
 
 if TYPE_CHECKING:
     from .proxy import RemoteObject
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}\.(json|safetensors|txt|model|jinja|py|tiktoken|bpe|vocab)")
+_NAME: Final = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}\.(json|safetensors|txt|model|jinja|py|tiktoken|bpe|vocab)"
+)
 _MAX_FILES: Final = 4096
 _STEP_BYTES: Final = 1 << 24
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from ...errors import WorkerProtocolError
-from ...worker.protocol import DTYPES
+from ...worker.frames import DTYPES
 from ...worker.values import Decoder, Encoder, checked_keys, checked_text
 
 #: Modes of Pillow and bytes of a pixel.
@@ -76,7 +76,7 @@ def _array(array: Any, encoder: Encoder) -> dict[str, object]:
     if array.dtype.name not in DTYPES:
         raise TypeError(f"an array of {array.dtype}")
     flat = numpy.ascontiguousarray(array).reshape(-1)
-    data = memoryview(flat.view(numpy.uint8))
+    data = memoryview(flat.view(numpy.uint8).data)
     return {"blob": encoder.buffer(array.dtype.name, array.shape, data), "scalar": isinstance(array, numpy.generic)}
 
 
@@ -161,7 +161,7 @@ def _decoded_array(value: object, decoder: Decoder) -> Any:
         raise WorkerProtocolError("not an array")
     truth = blob.dtype == "bool"
     flat = numpy.empty(math.prod(blob.shape), dtype="uint8" if truth else blob.dtype)
-    decoder.fill(blob, memoryview(flat.view(numpy.uint8)))
+    decoder.fill(blob, flat.view(numpy.uint8).data)
     array = (flat != 0 if truth else flat).reshape(blob.shape)
     return array[()] if scalar else array
 
