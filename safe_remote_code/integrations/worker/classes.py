@@ -81,9 +81,9 @@ class _RemoteClass:
     _auto_class: str | None = None
 
     @classmethod
-    def register_for_auto_class(cls, auto_class: Any = None) -> None:
-        """Remember under which Auto class the worker is to register the repository's class."""
-        cls._auto_class = auto_class if auto_class is None or isinstance(auto_class, str) else auto_class.__name__
+    def register_for_auto_class(cls, auto_class: Any = "") -> None:
+        """Remember under which Auto class the worker is to register the repository's class; empty: its own choice."""
+        cls._auto_class = auto_class if isinstance(auto_class, str) else auto_class.__name__
 
     @classmethod
     def _worker(cls, location: Any, settings: dict[str, Any], *, weights: bool) -> tuple[Worker, str, dict[str, Any]]:

@@ -105,12 +105,10 @@ class ModelService:
         if config is not None:
             built = self._config(config, config_reference, code, options)
             arguments, settings = _with_config(method, arguments, settings, built)
+        if auto_class is not None:
+            found.register_for_auto_class(*([auto_class] if auto_class else []))
         if kind_of(found) == "model":
-            if auto_class is not None:
-                found.register_for_auto_class(auto_class)
             found = _with_generation(found)
-        elif auto_class is not None:
-            found.register_for_auto_class(auto_class)
         return getattr(found, method)(*arguments, **settings)
 
     def _config(self, values: _Values, reference: str | None, code: str, options: dict[str, Any]) -> Any:
