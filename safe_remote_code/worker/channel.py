@@ -21,6 +21,8 @@ from .frames import MAX_ARENA_BYTES, Blob
 from .protocol import Conversation, Event
 from .values import Buffer, Decoder, Encoder, Special
 
+#: A child whose socket is closed is about to end; what it ends with is the cause to tell.
+_PATIENCE_SECONDS: Final = 1.0
 #: Tokens of one generate; a deadline holds for each of them, so something must bound their number.
 _MAX_STREAMED: Final = 1 << 20
 
@@ -29,14 +31,15 @@ _MAX_STREAMED: Final = 1 << 20
 class Channel:
     """A conversation over a connected socket.
 
-    `ended` kills what is at the other end, reaps it and says how it ended; it may be called more than once.
+    `ended` kills what is at the other end, after so many seconds in which it may end by itself, reaps it and says
+    how it ended; it may be called more than once.
     """
 
     def __init__(
         self,
         connection: socket.socket,
         reply_seconds: float,
-        ended: Callable[[], str],
+        ended: Callable[[float], str],
         max_arena_bytes: int = MAX_ARENA_BYTES,
     ) -> None:
         self._pid = os.getpid()
@@ -98,7 +101,7 @@ class Channel:
             if event.kind == "grow":
                 self._grow(event)
                 continue
-            value = Decoder(event.blobs, self._read, special).decode(event.body)
+            value = self._decoded(event, special)
             if event.kind == "record" and on_record is not None:
                 on_record(value)
             elif event.kind == "stream" and on_stream is not None:
@@ -114,6 +117,14 @@ class Channel:
                     raise _Streamer(raised)
                 return event.kind, value
 
+    def _decoded(self, event: Event, special: Special | None) -> object:
+        try:
+            return Decoder(event.blobs, self._read, special).decode(event.body)
+        except WorkerError:
+            raise
+        except Exception as error:  # a library would not make an object of these values: no honest child sends them
+            raise WorkerProtocolError(f"an answer that is no value ({type(error).__name__})") from None
+
     @contextlib.contextmanager
     def _ending(self) -> Iterator[None]:
         """End the worker if the body fails for any reason but the streamer's own."""
@@ -126,7 +137,7 @@ class Channel:
             raise WorkerTimeoutError(f"no answer in {self._reply_seconds:g} seconds", subject="worker",
                                      remedy="raise reply_seconds under [worker] in the policy") from None  # fmt: skip
         except (OSError, EOFError):
-            cause = self.end()
+            cause = self.end(patience_seconds=_PATIENCE_SECONDS)
             raise WorkerDiedError(cause, subject="worker", remedy="load the model again") from None
         except WorkerProtocolError as error:
             self.end("it did not keep to the protocol and was killed")
@@ -136,11 +147,11 @@ class Channel:
             self.end("the call was interrupted, and it was killed")
             raise
 
-    def end(self, why: str = "") -> str:
+    def end(self, why: str = "", *, patience_seconds: float = 0.0) -> str:
         """End the worker, now; how it ended."""
         if os.getpid() != self._pid:
             return "it belongs to another process"
-        how = self._ended()
+        how = self._ended(patience_seconds)
         if self._dead is None:
             self._dead = f"the worker has ended: {why or how}"
             self._socket.close()

@@ -121,12 +121,14 @@ class WorkerProcess:
         """The process id; of nobody, once it was closed."""
         return self._process.pid
 
-    def close(self) -> str:
-        """Kill the process and its group, reap it, delete its folder; how it ended."""
+    def close(self, patience_seconds: float = 0.0) -> str:
+        """Kill the process and its group, unless it ends by itself, reap it, delete its folder; how it ended."""
         if os.getpid() != self._owner:
             return "it belongs to another process"
         with self._closing:
             if self._process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience_seconds)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     # It may have ended by itself; until it is reaped, its id is nobody else's.
                     if self._process.poll() is None:

@@ -67,7 +67,7 @@ class Line:
         self.channel._arenas["out"] = Arena.create(1 << 12)
         self.channel._conversation.arena_bytes = 1 << 12
 
-    def _end(self) -> str:
+    def _end(self, _: float) -> str:
         self.ended += 1
         return "the liar was ended"
 
