@@ -45,8 +45,8 @@ class RemoteModel(RemoteObject):
         output = self._call("__call__", *arguments, **settings)
         return _without_backward(output) if torch.is_grad_enabled() else output
 
-    def generate(self, *arguments: Any, streamer: Any = None, **settings: Any) -> Any:
-        """The model's generate, all of it in the worker; `streamer` gets the tokens as they come."""
+    def _generate(self, *arguments: Any, streamer: Any = None, **settings: Any) -> Any:
+        # All of it in the worker; `streamer` gets the tokens as they come.
         self._configure()
         if "generation_config" in self._parts and "generation_config" not in settings:
             settings["generation_config"] = self._parts["generation_config"]
@@ -95,7 +95,11 @@ class RemoteModel(RemoteObject):
     def __getattr__(self, name: str) -> Any:
         if name in _UNSUPPORTED:
             unsupported(f"{name}()")
-        return super().__getattr__(name)
+        if name != "generate":
+            return super().__getattr__(name)
+        if name not in self._parts:
+            self._parts[name] = super().__getattr__(name)  # not every model has one
+        return self._generate
 
     def _part(self, name: str) -> Any:
         if name not in self._parts:
