@@ -30,7 +30,8 @@ Exit codes:
   3  the code could not be fetched or read; trying again may help
   4  an internal error; --debug shows the traceback
 
-SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it.
+SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, except
+`audit --run`, in a process that the kernel confines.
 """
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

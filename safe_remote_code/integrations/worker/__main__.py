@@ -15,7 +15,7 @@ from dataclasses import replace
 from ...errors import WorkerError
 from ...sandbox import PR_SET_PDEATHSIG, apply, prctl
 from ...worker.serving import Server
-from .start import Start
+from ...worker.start import Start
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 from ...errors import UnsupportedInWorkerError, WorkerProtocolError
 from ...pipeline import approve
 from ...reference import parse_source
+from ...worker.download import bring
 from ...worker.values import checked_keys, checked_text
 from . import models as models  # fills the table of proxies
-from .download import bring
 from .pool import Home, Worker, loaded_in, worker_of
 from .saving import approved_hashes
 from .unsupported import IN_PROCESS

@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from ...errors import WorkerProtocolError
-from ...fetch.local import allowed_roots
-from ...sandbox import Confinement, cuda_devices, cuda_paths, interpreter_paths, standard_devices
-from ...shipped import shipped_path
 from ...worker.channel import encoded
 from ...worker.failures import raised
 from ...worker.process import WorkerProcess
+from ...worker.start import Start, confinement, repository_roots
 from ...worker.values import Decoder, Encoder, checked_keys, checked_text
 from .configs import encode_config, plain_config
-from .start import Start
 from .values import decode_library, encode_library
 
 if TYPE_CHECKING:
@@ -31,9 +28,9 @@ if TYPE_CHECKING:
 
     from ...policy import Policy
     from ...reference import RepoSource
+    from ...sandbox import Confinement
 
 _MODULE: Final = "safe_remote_code.integrations.worker"
-_OPEN_FILES: Final = 1024
 #: What a worker needs to find its device and the libraries for it; nothing of it is a secret.
 _INHERITED: Final = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "CUBLAS_WORKSPACE_CONFIG")
 
@@ -237,19 +234,9 @@ def _environment(home: Home) -> dict[str, str]:
 
 
 def _confinement(home: Home, writable: tuple[Path, ...]) -> Confinement:
-    cuda = _uses_cuda()
-    paths = [*interpreter_paths(), *(cuda_paths() if cuda else ())]
-    paths += [str(Path(__file__).resolve().parents[2]), str(shipped_path("").resolve()), str(home.lockfile)]
-    for source in {home.code, home.weights}:
-        paths += allowed_roots(source.location) if source.kind == "local" else [_hub_folder(source, home.hub_cache)]
-    # Our own folder in /proc came by that name; the child's own is meant.
-    own = f"/proc/{os.getpid()}"
-    return Confinement(
-        read=tuple(dict.fromkeys("/proc/self" if path == own else path for path in paths if os.path.exists(path))),
-        write=tuple(str(path) for path in writable),
-        devices=(*standard_devices(), *(cuda_devices() if cuda else ())),
-        open_files=_OPEN_FILES,
-        memory=home.policy.worker.memory_bytes or None,
+    roots = [root for source in (home.code, home.weights) for root in repository_roots(source, home.hub_cache)]
+    return confinement(
+        [str(home.lockfile), *roots], writable, memory_bytes=home.policy.worker.memory_bytes, cuda=_uses_cuda()
     )
 
 
@@ -257,10 +244,3 @@ def _uses_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def _hub_folder(source: RepoSource, hub_cache: str | None) -> str:
-    from huggingface_hub import constants
-
-    name = "--".join([f"{source.repo_type}s", *source.location.split("/")])
-    return os.path.join(hub_cache or constants.HF_HUB_CACHE, name)

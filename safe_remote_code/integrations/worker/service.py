@@ -15,8 +15,8 @@ from .values import decode_library, encode_library
 
 if TYPE_CHECKING:
     from ...worker.serving import Server
+    from ...worker.start import Start
     from ...worker.values import Decoder, Encoder
-    from .start import Start
 
 @final
 class ModelService:
@@ -147,6 +147,12 @@ class ModelService:
 
     def _do_save(self, target: Any, folder: str, settings: dict[str, Any]) -> None:
         target.save_pretrained(folder, **settings)
+
+
+    def _do_detonate(self, location: str, revision: str | None) -> object:
+        from .driving import drive
+
+        return drive(location, revision, self._server.record)
 
 
 @final

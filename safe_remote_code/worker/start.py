@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
-from ...policy import Grant, Policy
-from ...sandbox import Confinement
+from ..fetch.local import allowed_roots
+from ..policy import Grant, Policy
+from ..reference import RepoSource
+from ..sandbox import Confinement, cuda_devices, cuda_paths, interpreter_paths, standard_devices
+from ..shipped import shipped_path
+
+_OPEN_FILES: Final = 1024
 
 
 @final
@@ -50,3 +57,31 @@ class Start:
             threads=body["threads"],
             hub_cache=body["hub_cache"],
         )
+
+
+def confinement(
+    readable: Iterable[str], writable: Iterable[Path], *, memory_bytes: int = 0, cuda: bool = False
+) -> Confinement:
+    """What a worker may do: read Python, its libraries, this package and `readable`; write its own folders; no more."""
+    package = Path(__file__).resolve().parents[1]
+    paths = [*interpreter_paths(), *(cuda_paths() if cuda else ()), str(package), str(shipped_path("").resolve())]
+    # Our own folder in /proc came by that name; the child's own is meant.
+    own = f"/proc/{os.getpid()}"
+    existing = (path for path in (*paths, *readable) if os.path.exists(path))
+    return Confinement(
+        read=tuple(dict.fromkeys("/proc/self" if path == own else path for path in existing)),
+        write=tuple(str(path) for path in writable),
+        devices=(*standard_devices(), *(cuda_devices() if cuda else ())),
+        open_files=_OPEN_FILES,
+        memory=memory_bytes or None,
+    )
+
+
+def repository_roots(source: RepoSource, hub_cache: str | None) -> tuple[str, ...]:
+    """Where the files of `source` lie: its directory, or its folder in the Hub cache."""
+    if source.kind == "local":
+        return allowed_roots(source.location)
+    from huggingface_hub import constants
+
+    name = "--".join([f"{source.repo_type}s", *source.location.split("/")])
+    return (os.path.join(hub_cache or constants.HF_HUB_CACHE, name),)

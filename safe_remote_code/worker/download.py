@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ...errors import FetchError
+from ..errors import FetchError
 
 #: Data that from_pretrained may read. Pickled weights are left out; code comes by the ordinary fetch.
 _DATA: Final = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.bpe", "*.py")
