@@ -25,8 +25,12 @@ _UNSUPPORTED: Final = frozenset(
 )  # fmt: skip
 
 
+class PreTrainedModel(RemoteObject):
+    """Not the class of transformers: until version 5, pipelines tell the framework of a model by this name."""
+
+
 @final
-class RemoteModel(RemoteObject):
+class RemoteModel(PreTrainedModel):
     """A model in a worker."""
 
     def __init__(self, worker: Worker, number: int, class_name: str) -> None:

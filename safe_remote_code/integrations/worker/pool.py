@@ -177,7 +177,7 @@ def _generation_config(values: dict[Any, Any]) -> Any:
     from transformers import GenerationConfig
 
     known = GenerationConfig().to_dict().keys()
-    if any(type(value) not in (str, int, float, bool, list, type(None)) for value in values.values()):
+    if any(type(value) not in (str, int, float, bool, list, dict, type(None)) for value in values.values()):
         raise WorkerProtocolError("not a generation configuration")
     return GenerationConfig(**{name: value for name, value in values.items() if name in known})
 
