@@ -16,7 +16,7 @@ from ..reference import RepoSource, check_path
 from .download import bring
 from .failures import raised, shown
 from .process import WorkerProcess
-from .start import Start, confinement, repository_roots
+from .start import Start, confinement, hub_environment, repository_roots
 from .values import Encoder, checked_keys, checked_text
 
 _MODULE: Final = "safe_remote_code.integrations.worker"
@@ -58,7 +58,8 @@ def detonate(repo: RepoSource, commit: str | None, policy: Policy, *, local_file
         options = {"local_files_only": local_files_only, "repo_type": repo.repo_type}
         bring(repo.location, commit, options, weights=False)
     limits = policy.worker
-    process = WorkerProcess(_MODULE, {"OMP_NUM_THREADS": "1"}, limits.reply_seconds, memory_bytes=limits.memory_bytes)
+    environment = {"OMP_NUM_THREADS": "1", **(hub_environment(None) if repo.kind == "hub" else {})}
+    process = WorkerProcess(_MODULE, environment, limits.reply_seconds, memory_bytes=limits.memory_bytes)
     try:
         return _tried(process, repo, commit, policy)
     finally:

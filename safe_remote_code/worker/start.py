@@ -77,6 +77,13 @@ def confinement(
     )
 
 
+def hub_environment(hub_cache: str | None) -> dict[str, str]:
+    """Where a worker finds the Hub cache, which it may only read."""
+    from huggingface_hub import constants
+
+    return {"HF_HUB_CACHE": hub_cache or constants.HF_HUB_CACHE}
+
+
 def repository_roots(source: RepoSource, hub_cache: str | None) -> tuple[str, ...]:
     """Where the files of `source` lie: its directory, or its folder in the Hub cache."""
     if source.kind == "local":

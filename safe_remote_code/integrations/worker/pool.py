@@ -18,7 +18,7 @@ from ...errors import WorkerProtocolError
 from ...worker.channel import encoded
 from ...worker.failures import raised
 from ...worker.process import WorkerProcess
-from ...worker.start import Start, confinement, repository_roots
+from ...worker.start import Start, confinement, hub_environment, repository_roots
 from ...worker.values import Decoder, Encoder, checked_keys, checked_text
 from .configs import encode_config, plain_config
 from .values import decode_library, encode_library
@@ -229,8 +229,7 @@ def _threads() -> int:
 
 def _environment(home: Home) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    cache = {"HF_HUB_CACHE": home.hub_cache} if home.hub_cache else {}
-    return {"OMP_NUM_THREADS": str(_threads()), **inherited, **cache}
+    return {"OMP_NUM_THREADS": str(_threads()), **inherited, **hub_environment(home.hub_cache)}
 
 
 def _confinement(home: Home, writable: tuple[Path, ...]) -> Confinement:
