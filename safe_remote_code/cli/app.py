@@ -20,6 +20,7 @@ from .exits import CLEAN, INTERNAL, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code
 from .explain import explain
 from .pin import pin
 from .policy import policy
+from .run import run, self_check
 from .verify import verify
 
 _EPILOG: Final = """\b
@@ -30,8 +31,9 @@ Exit codes:
   3  the code could not be fetched or read; trying again may help
   4  an internal error; --debug shows the traceback
 
-SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, except
-`audit --run`, in a process that the kernel confines.
+SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, but `audit --run`, in a
+process that the kernel confines, and `run`, which starts a program of yours under the kernel wall and leaves with its exit
+code.
 """
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -108,7 +110,7 @@ def program(debug: bool) -> None:
     """Pin, verify and audit the Python code of model repositories, without running it."""
 
 
-for _command in (pin, verify, audit, explain, policy):
+for _command in (pin, verify, audit, explain, policy, run, self_check):
     program.add_command(_command)
 
 

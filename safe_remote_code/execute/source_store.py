@@ -14,14 +14,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..places import source_folder
+
 if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
 
 def store_folder(digest: str) -> Path:
     """Where the files of the package `digest` lie: `$XDG_CACHE_HOME/safe-remote-code/sources/<digest>`."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "safe-remote-code" / "sources" / digest.removeprefix("sha256:")
+    return source_folder(digest, os.environ)
 
 
 def lay_out(snapshot: Snapshot, folder: Path) -> None:

@@ -9,20 +9,23 @@ from __future__ import annotations
 from ..errors import SandboxUnavailableError
 from .apply import apply
 from .confinement import ANY_PORT, MECHANISMS, REQUIRED, Confinement, Mechanism
-from .kernel import PR_SET_PDEATHSIG, prctl
+from .kernel import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from .paths import (
     cleaned_environment,
     cuda_devices,
     cuda_paths,
+    holds_home,
     interpreter_paths,
     program_paths,
     standard_devices,
+    system_paths,
 )
 from .status import MechanismStatus, SandboxStatus
 
 __all__ = [
     "ANY_PORT",
     "MECHANISMS",
+    "PR_SET_CHILD_SUBREAPER",
     "PR_SET_PDEATHSIG",
     "REQUIRED",
     "Confinement",
@@ -34,8 +37,10 @@ __all__ = [
     "cleaned_environment",
     "cuda_devices",
     "cuda_paths",
+    "holds_home",
     "interpreter_paths",
     "prctl",
     "program_paths",
     "standard_devices",
+    "system_paths",
 ]

@@ -30,10 +30,10 @@ _MAX_PORT: Final = 65535
 class Confinement:
     """What is granted. A path stands for itself and, if it is a directory, for everything below it.
 
-    `read` includes mapping shared libraries: Landlock's execute right is about execve(2) only, so `dlopen` of a
-    readable file works. `write` includes reading, creating, renaming and removing, but no device files. `execute`
-    files or directories may be started as programs, if `allow_exec` holds. `devices` may be read, written and
-    controlled (ioctl).
+    `names` are folders that may be listed, with all folders below them, without a right to what is in the files. `read`
+    includes mapping shared libraries: Landlock's execute right is about execve(2) only, so `dlopen` of a readable file
+    works. `write` includes reading, creating, renaming and removing, but no device files. `execute` files or
+    directories may be started as programs, if `allow_exec` holds. `devices` may be read, written and controlled.
 
     `connect` and `bind` are TCP ports; Landlock knows no hosts. Without any port there is no socket at all except
     unnamed socket pairs of the process itself. `unix` adds named UNIX sockets; before Landlock ABI 9 the kernel
@@ -45,6 +45,7 @@ class Confinement:
     `keep_descriptors` are left open besides 0, 1 and 2; None closes nothing.
     """
 
+    names: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     execute: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ class Confinement:
     required: frozenset[Mechanism] = REQUIRED
 
     def __post_init__(self) -> None:
-        for path in (*self.read, *self.write, *self.execute, *self.devices):
+        for path in (*self.names, *self.read, *self.write, *self.execute, *self.devices):
             if not os.path.isabs(path) or "\0" in path or ".." in path.split(os.sep):
                 raise ValueError(f"an absolute path without '..', not {path!r:.120}")
         for port in (*self.connect, *self.bind):

@@ -28,8 +28,8 @@ CAPSET: Final[dict[Architecture, int]] = {"x86_64": 126, "aarch64": 91}
 PR_SET_PDEATHSIG: Final = 1
 PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24
+PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
-PR_GET_NO_NEW_PRIVS: Final = 39
 PR_CAP_AMBIENT: Final = 47
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 

@@ -131,6 +131,7 @@ def prepare(confinement: Confinement) -> Ruleset:
 
 def _add_paths(descriptor: int, confinement: Confinement, handled: int) -> tuple[str, ...]:
     granted = (
+        (confinement.names, READ_DIR),
         (confinement.read, _READ),
         (confinement.write, _WRITE),
         (confinement.execute, READ_FILE | EXECUTE),
@@ -141,14 +142,16 @@ def _add_paths(descriptor: int, confinement: Confinement, handled: int) -> tuple
 
 
 def _add_path(descriptor: int, path: str, rights: int) -> bool:
-    """Grant `rights` at and below `path`; False if there is no such file."""
+    """Grant `rights` at and below `path`; False if there is no such file for this user."""
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what cannot be reached grants nothing
         return False
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
             rights &= _OF_FILES
+        if not rights:
+            return True  # nothing of what was granted is about a file; the kernel takes no empty rule
         rule = kernel.buffer(struct.pack("=Qi", rights, place))
         kernel.call(kernel.LANDLOCK_ADD_RULE, descriptor, _RULE_PATH_BENEATH, rule, 0)
     finally:

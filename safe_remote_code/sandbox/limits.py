@@ -85,6 +85,6 @@ def _in_bounding_set(number: int) -> bool:
 
 
 def _effective() -> int:
-    with open("/proc/thread-self/status", encoding="ascii", errors="replace") as stream:
+    with open("/proc/thread-self/status", encoding="utf-8", errors="replace") as stream:
         line = next(line for line in stream if line.startswith("CapEff:"))
     return int(line.split()[1], 16)

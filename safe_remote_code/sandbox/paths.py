@@ -31,12 +31,14 @@ _PROC: Final = (
     "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version",
     "/proc/filesystems", "/proc/vmstat", "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/net/core",
 )  # fmt: skip
-_SYS: Final = ("/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage")
+#: The hardware: processors, memory nodes, and (gloo chooses by distance) PCI and network devices.
+_SYS: Final = (
+    "/sys/devices", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", "/sys/bus/pci/devices", "/sys/class/net",
+)  # fmt: skip
 _RANDOM: Final = ("/dev/urandom", "/dev/random", "/dev/zero")
 _SINKS: Final = ("/dev/null", "/dev/full")
 _CUDA_READ: Final = (
-    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/devices",
-    "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
+    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
     "/run/nvidia-persistenced", "/run/nvidia-ctk-hook",
 )  # fmt: skip
 _CONFIGURATION: Final = "pyvenv.cfg"
@@ -55,17 +57,22 @@ def interpreter_paths(*, all_processes: bool = False, path: Iterable[str] | None
     python |= {os.path.join(prefix, folder) for prefix in (sys.prefix, sys.base_prefix) for folder in ("lib", "lib64")}
     python |= {sys.executable, getattr(sys, "_base_executable", sys.executable)}
     searched = _own_path() if path is None else path
-    entries = [entry for entry in searched if os.path.isabs(entry) and not _holds_home(entry)]
+    entries = [entry for entry in searched if os.path.isabs(entry) and not holds_home(entry)]
+    return _existing([*python, *entries, *system_paths(all_processes=all_processes)])
+
+
+def system_paths(*, all_processes: bool) -> tuple[str, ...]:
+    """What every Python needs of the system; `all_processes` as in `interpreter_paths`."""
     proc = ("/proc",) if all_processes else _PROC
-    found = [*python, *entries, *_LIBRARIES, *_SHARED, *_ETC, *proc, *_SYS, *_RANDOM]
-    return _existing(found)
+    return _existing([*_LIBRARIES, *_SHARED, *_ETC, *proc, *_SYS, *_RANDOM])
 
 
 def _own_path() -> list[str]:
     return sys.path if sys.flags.safe_path else sys.path[1:]
 
 
-def _holds_home(folder: str) -> bool:
+def holds_home(folder: str) -> bool:
+    """Whether `folder` is the user's home, or one above it: to grant it would grant keys and tokens."""
     home, real = os.path.realpath(os.path.expanduser("~")), os.path.realpath(folder)
     return os.path.commonpath([home, real]) == real
 

@@ -20,6 +20,8 @@ from .syscalls import CHECKED
 #: `refuse` EPERM, `denied` EACCES, `unknown` ENOSYS (the caller has another way), `unsupported` ENOTSUP, `not-a-device`
 #: ENOTTY; `ignore` answers success and does nothing.
 Answer = Literal["allow", "refuse", "denied", "unknown", "unsupported", "not-a-device", "ignore"]
+#: Or: go on with `NETLINK_RULE`.
+Verdict = Answer | Literal["netlink"]
 _ALL: Final = 0xFFFFFFFF
 
 _CLONE_THREAD: Final = 0x00010000
@@ -29,6 +31,9 @@ _AF_UNIX: Final = 1
 _AF_INET: Final = 2
 _AF_INET6: Final = 10
 _SOCK_STREAM: Final = 1
+_AF_NETLINK: Final = 16
+_NETLINK_ROUTE: Final = 0
+_SOCK_RAW: Final = 3
 _SOCK_SEQPACKET: Final = 5
 _SOCK_TYPE: Final = _ALL ^ 0o2000000 ^ 0o4000  # without SOCK_CLOEXEC, SOCK_NONBLOCK
 _IPPROTO_TCP: Final = 6
@@ -60,7 +65,7 @@ class Test:
     argument: int
     mask: int
     values: tuple[int, ...]
-    then: Answer
+    then: Verdict
     unless: bool = False
 
 
@@ -90,6 +95,9 @@ def _created(flags: int | None, mode: int) -> Rule:
 
 def _granted(condition: bool, answer: Answer = "refuse") -> Rule:
     return _always("allow" if condition else answer)
+
+
+NETLINK_RULE: Final = _only((1, _SOCK_TYPE, (_SOCK_RAW,)), (2, _ALL, (_NETLINK_ROUTE,)), otherwise="denied")
 
 
 def rules(confinement: Confinement, scoped_to: int | None) -> dict[str, Rule]:
@@ -157,16 +165,22 @@ def _of_sockets(confinement: Confinement) -> dict[str, Rule]:
 
 
 def _socket(confinement: Confinement) -> Rule:
-    """TCP and nothing else: Landlock holds no UDP, and MPTCP and SMC reach TCP ports past its rules."""
+    """TCP and nothing else: Landlock holds no UDP, and MPTCP and SMC reach TCP ports past its rules.
+
+    A program that both connects and listens may ask the kernel for the addresses of this machine (gloo does);
+    to change them takes a capability that it does not have.
+    """
     families = (_AF_INET, _AF_INET6) * confinement.sockets + (_AF_UNIX,) * confinement.unix
     if not families:
         return _always("denied")
-    return _only(
+    tcp = _only(
         (0, _ALL, families),
         (1, _SOCK_TYPE, (_SOCK_STREAM,)),
         (2, _ALL, (0, _IPPROTO_TCP)),
         otherwise="denied",
     )
+    both = bool(confinement.connect and confinement.bind)
+    return Rule((*[Test(0, _ALL, (_AF_NETLINK,), "netlink")] * both, *tcp.tests), tcp.otherwise)
 
 
 def _of_processes(confinement: Confinement, scoped_to: int | None) -> dict[str, Rule]:

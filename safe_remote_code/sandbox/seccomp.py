@@ -20,7 +20,7 @@ from . import kernel
 from .bpf import ARCHITECTURE, NUMBER, Program, argument_offset
 from .confinement import Confinement
 from .kernel import Architecture
-from .rules import Answer, Rule, Test, rules
+from .rules import NETLINK_RULE, Answer, Rule, Test, rules
 from .syscalls import ALLOWED, CHECKED
 
 _AUDIT_ARCH: Final[dict[Architecture, int]] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -47,7 +47,7 @@ _X32_BIT: Final = 0x40000000  # arch/x86/include/uapi/asm/unistd.h
 def available() -> bool:
     """Whether this kernel has seccomp filters with the action that is used here."""
     try:
-        with open("/proc/sys/kernel/seccomp/actions_avail", encoding="ascii") as stream:
+        with open("/proc/sys/kernel/seccomp/actions_avail", encoding="utf-8") as stream:
             return {"allow", "errno", "kill_process"} <= set(stream.read().split())
     except OSError:
         return False
@@ -64,7 +64,8 @@ def compile_filter(confinement: Confinement, architecture: Architecture, scoped_
     _search(program, _places(_COLUMN[architecture]))
     for name, rule in rules(confinement, scoped_to).items():
         if CHECKED[name][_COLUMN[architecture]] is not None:
-            _check(program, name, rule)
+            _check(program, f"check {name}", rule)
+    _check(program, "netlink", NETLINK_RULE)
     for answer, action in _ACTIONS.items():
         program.label(answer)
         program.answer(action)
@@ -94,7 +95,7 @@ def _search(program: Program, places: list[tuple[int, str]]) -> None:
 
 
 def _check(program: Program, name: str, rule: Rule) -> None:
-    program.label(f"check {name}")
+    program.label(name)
     for index, test in enumerate(rule.tests):
         _test(program, test, f"{name} passed {index}")
     program.jump(rule.otherwise)

@@ -6,8 +6,9 @@ Guarantee: a mechanism is called enforced only if its system call said so; what 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 from .confinement import Mechanism
 
@@ -67,3 +68,17 @@ class SandboxStatus:
     def json(self) -> str:
         """The same for programs; `format` is the version of this shape."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True)
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> SandboxStatus:
+        """The status that `json` wrote; to be believed only if code of this package wrote it.
+
+        Raises:
+            ValueError: it is of another format.
+        """
+        if document.get("format") != _FORMAT:
+            raise ValueError(f"a sandbox status of format {_FORMAT}")
+        mechanisms = (MechanismStatus(**{**item, "missing": tuple(item["missing"])}) for item in document["mechanisms"])
+        return SandboxStatus(
+            kernel=document["kernel"], landlock_abi=document["landlock_abi"], mechanisms=tuple(mechanisms)
+        )

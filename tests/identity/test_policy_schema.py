@@ -18,7 +18,7 @@ from safe_remote_code.policy import WALLS, Execution, load_policy
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 SCHEMA = json.loads((POLICIES / "policy.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
-SHIPPED = sorted(path for path in POLICIES.rglob("*.toml") if path.name != "capabilities.toml")
+SHIPPED = sorted(path for path in POLICIES.rglob("*.toml") if path.name not in ("capabilities.toml", "environment.toml"))
 #: Only the loader sees these: they are about other files, about TOML, or about what is left after inheritance.
 BEYOND_THE_SCHEMA = {"not TOML", "a circle", "a parent that is not there", "a policy that grants nothing", "a library"}
 

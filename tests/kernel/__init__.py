@@ -1,0 +1,1 @@
+"""The kernel wall alone: native calls through ctypes, no Python guard anywhere."""
