@@ -6,7 +6,8 @@ The allowlist decides, the findings explain. All reasons are collected before th
    of, and no ungranted capability stands against it. A granted module is not a grant of what is in it.
 2. What is not granted, and surely runs at import, refuses; so does a use of a sink that may not be deferred.
    Everything else waits for the guard, which binds a tombstone.
-3. With the guard wall off, nothing waits.
+3. With the guard wall off, nothing waits. Where a policy wants nothing to wait (`deferred = "refuse"`), a name that the
+   guard answers with a replacement is still no reason to refuse: there is nothing left to find out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from .analyse.builtin_names import is_plain_builtin, is_refused_builtin
 from .capability import shipped_capabilities
 from .errors import PolicyError
 from .finding import Finding
-from .patterns import NamePatterns
 
 if TYPE_CHECKING:
     from .analyse import Analysis, Use
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .policy import Granted, Policy
     from .verify import VerifiedSnapshot
 
-#: The marker, in the `why` of a grant, that the guard shows a replacement and never the real object.
-_REPLACED: Final = "replaced:"
+#: What the guard answers with a replacement: no question is left open, so it may run wherever the guard stands.
+_ANSWERED: Final = "mediated-name"
 
 
 @final
@@ -67,7 +67,7 @@ class _Verdict:
 
 def findings(analysis: Analysis, policy: Policy, source: str) -> tuple[Finding, ...]:
     """Every finding about the code under `policy`, sorted by place: what refuses, what the guard holds, notes."""
-    granted, replaced = policy.granted(source), _replaced(policy, source)
+    granted = policy.granted(source)
     verdicts: dict[str, _Verdict] = {}
     packages = {use.name.rpartition(".")[0] for use in analysis.uses if use.how == "import"}
     found = list(analysis.findings)
@@ -76,22 +76,17 @@ def findings(analysis: Analysis, policy: Policy, source: str) -> tuple[Finding, 
         if is_plain_builtin(use.name) or is_refused_builtin(use.name):
             continue  # the guard has the first ones; refused-builtin has spoken of the others
         if use.name not in verdicts:
-            verdicts[use.name] = _verdict(use.name, granted, replaced, packages)
+            verdicts[use.name] = _verdict(use.name, granted, packages)
         if not (verdicts[use.name].module and (use.path, use.line, use.column) in spoken):
             found += _judge_use(use, verdicts[use.name], source)
     return tuple(sorted(set(found)))
 
 
-def _replaced(policy: Policy, source: str) -> NamePatterns:
-    grants = (grant for grant in policy.grants if grant.why.startswith(_REPLACED) and grant.applies_to(source))
-    return NamePatterns(name for grant in grants for name in grant.names)
-
-
-def _verdict(name: str, granted: Granted, replaced: NamePatterns, packages: set[str]) -> _Verdict:
+def _verdict(name: str, granted: Granted, packages: set[str]) -> _Verdict:
     sink = shipped_capabilities().sink(name)
     stands_against = sink is not None and sink.capability not in granted.capabilities
     owner = _granted_object(name, granted)
-    if owner is not None and replaced.match(owner) == "exact":
+    if owner is not None and granted.replaced.match(owner) == "exact":
         return _Verdict(granted=True, replaced=True, sink=sink)
     if stands_against:
         return _Verdict(granted=False, listed=granted.names.match(name) == "exact", sink=sink)
@@ -121,7 +116,7 @@ def _judge_use(use: Use, verdict: _Verdict, source: str) -> list[Finding]:
     if verdict.replaced:
         if use.how == "import":
             return []
-        return [_finding(use, verdict, source, "mediated-name", f"{use.name} is replaced under the guard", "guard")]
+        return [_finding(use, verdict, source, _ANSWERED, f"{use.name} is replaced under the guard", "guard")]
     if verdict.granted or use.how == "store":  # foreign-write has spoken of stores
         return []
     if use.how == "import":
@@ -162,9 +157,14 @@ def _remedy(name: str, capability: str, source: str) -> str:
 
 def _enforced(found: tuple[Finding, ...], policy: Policy) -> tuple[Finding, ...]:
     """Without the guard, or if the policy wants it, what would wait for the guard refuses as well."""
-    if policy.stands("guard") and policy.deferred == "guard":
+    stands = policy.stands("guard")
+    if stands and policy.deferred == "guard":
         return found
-    return tuple(replace(item, enforcement="refuse") if item.enforcement == "guard" else item for item in found)
+
+    def waits(item: Finding) -> bool:
+        return item.enforcement == "guard" and not (stands and item.rule == _ANSWERED)
+
+    return tuple(replace(item, enforcement="refuse") if waits(item) else item for item in found)
 
 
 def judge(analysis: Analysis, policy: Policy, source: str) -> None:

@@ -10,12 +10,16 @@ Misuse of the Python API stays `TypeError` or `ValueError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .finding import Finding
+
+
+#: Findings that the text of a PolicyError shows; beyond that nobody reads an exception.
+_MAX_SHOWN: Final = 20
 
 
 class RemoteCodeError(Exception):
@@ -65,7 +69,9 @@ class PolicyError(RefusedError):
         super().__init__(message, subject=subject, remedy=remedy)
 
     def __str__(self) -> str:
-        lines = [f"\n  {finding}" for finding in self.findings]
+        lines = [f"\n  {finding}" for finding in self.findings[:_MAX_SHOWN]]
+        if len(self.findings) > _MAX_SHOWN:
+            lines.append(f"\n  and {len(self.findings) - _MAX_SHOWN} more, in `findings`")
         where = f"{self.subject}: " if self.subject else ""
         then = f"\n  To continue: {self.remedy}" if self.remedy else ""
         return f"[{self.code}] {where}{self.message}{''.join(lines)}{then}"

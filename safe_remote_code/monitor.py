@@ -19,9 +19,11 @@ import sys
 import sysconfig
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, final
 
+from .events import Event, is_logged, tell
 from .guard.mediated import calls
 from .guard.ownership import context_of_globals, context_of_thread, register_thread
 
@@ -34,7 +36,11 @@ if TYPE_CHECKING:
     Rule = Callable[[PackageContext, tuple[object, ...]], str | None]
 
 #: Modules whose own file and process events are theirs, whoever made them necessary.
-_DEPUTIES: Final = ("importlib.", "torch._inductor.", "triton.")
+#: Two are ours, at work for a load that remote code asks for: one reads the policy and the lock file that the user
+#: chose, one lays out verified text under its digest.
+_DEPUTIES: Final = (
+    "importlib.", "torch._inductor.", "triton.", "safe_remote_code.documents", "safe_remote_code.execute.source_store",
+)  # fmt: skip
 #: These call what remote code gives them (`torch._dynamo.disable(f)(path)`, `torch.vmap(f)`), so they are
 #: trusted with code objects, and with files of the compiler's cache and Python sources alone.
 _CALLERS: Final = ("torch._dynamo.", "torch._functorch.")
@@ -223,6 +229,8 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if context is None or not (context.monitored or _Hook.recorder):
         return
     capability = _RULES[event](context, arguments)
+    if is_logged():
+        _log(context, event, arguments, capability)
     if capability is not None and capability not in context.granted.capabilities:
         if _Hook.recorder is not None:
             _Hook.recorder(event, arguments, capability)
@@ -230,6 +238,18 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
             return
         shown = ", ".join(repr(item)[:120] for item in arguments[:2])
         raise context.violation(f"{event}({shown}) with remote code on the stack", capability, event)
+
+
+def _log(context: PackageContext, event: str, arguments: tuple[object, ...], capability: str | None) -> None:
+    """Tell the audit log what is let through; a denial is told where it is raised."""
+    shown = ", ".join(repr(item)[:200] for item in arguments[:2])
+    if capability is not None and capability in context.granted.capabilities:
+        said = Event(event="granted", name=event, capability=capability, message=f"{event}({shown})")
+    elif capability is None and event == "open" and not isinstance(arguments[0], int):
+        said = Event(event="opened", name=_path(arguments[0]) or shown, message=f"mode {arguments[1]!r}")
+    else:
+        return
+    tell(replace(said, source=context.source, digest=context.digest))
 
 
 def _thread(context: PackageContext, arguments: tuple[object, ...]) -> str | None:

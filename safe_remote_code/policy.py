@@ -37,12 +37,16 @@ _REPLY_SECONDS: Final = 1800
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Dotted names and capabilities that code from `sources` is granted, and why."""
+    """Dotted names and capabilities that code from `sources` is granted, and why.
+
+    `replaced`: the guard answers these names with something of ours, never with the real object.
+    """
 
     names: tuple[str, ...]
     capabilities: tuple[str, ...]
     sources: tuple[str, ...]
     why: str
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         if not self.names and not self.capabilities:
@@ -63,6 +67,7 @@ class Granted:
     source: str
     names: NamePatterns
     capabilities: frozenset[str]
+    replaced: NamePatterns = NamePatterns(())
 
     def allows(self, name: str) -> bool:
         """Whether the dotted `name` is granted and no ungranted capability stands against it."""
@@ -121,6 +126,7 @@ def _granted(grants: tuple[Grant, ...], source: str) -> Granted:
         source=source,
         names=NamePatterns(name for grant in applying for name in grant.names),
         capabilities=frozenset(name for grant in applying for name in grant.capabilities),
+        replaced=NamePatterns(name for grant in applying if grant.replaced for name in grant.names),
     )
 
 
@@ -140,8 +146,9 @@ def _grant(table: Table) -> Grant:
     if not why.strip():
         raise table.error("why", "a grant says why")
     sources = table.texts("sources", ("*",))
+    replaced = table.flag("replaced", False)
     table.done()
-    return Grant(names=names, capabilities=capabilities, sources=sources, why=why)
+    return Grant(names=names, capabilities=capabilities, sources=sources, why=why, replaced=replaced)
 
 
 def _choice(table: Table, key: str, choices: tuple[str, ...], default: str) -> str:

@@ -6,6 +6,7 @@ refused when it is loaded. This module reads and analyses; it cannot guard or ex
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class _Request:
     entries: tuple[str, ...]
     update: bool
     add: bool
+    ask: bool
     hub: HubOptions
 
 
@@ -53,9 +55,10 @@ class _Request:
 @click.option("--entry", "entries", multiple=True, metavar="MODULE.CLASS", help="Approve this class as well.")
 @click.option("--update", is_flag=True, help="Show what changed since the pin, then replace it.")
 @click.option("--add", is_flag=True, help="Keep what is pinned for this source, and approve this content too.")
+@click.option("--yes", is_flag=True, help="Do not ask before a pin is replaced or added to (in a terminal only).")
 def pin(
     sources: tuple[str, ...], revision: str | None, repo_type: str, local_files_only: bool, lockfile: Path,
-    policy: str, entries: tuple[str, ...], update: bool, add: bool,
+    policy: str, entries: tuple[str, ...], update: bool, add: bool, yes: bool,
 ) -> int:  # fmt: skip
     """Show what the code of each SOURCE can do, and record its bytes in the lock.
 
@@ -65,7 +68,7 @@ def pin(
         raise click.UsageError("--update replaces what is pinned and --add keeps it: give one of them")
     hub = HubOptions(local_files_only=local_files_only)
     request = _Request(lockfile=lockfile, policy=load_policy(policy), entries=_checked(entries),
-                       update=update, add=add, hub=hub)  # fmt: skip
+                       update=update, add=add, ask=not yes and sys.stdin.isatty(), hub=hub)  # fmt: skip
     outcome = Outcome()
     for location in sources:
         with outcome.each(location):
@@ -153,6 +156,8 @@ def _consent(
     nearest = max(pinned, key=lambda old: sum(old.files.get(path) == sha for path, sha in package.files.items()))
     if request.update or request.add:
         say(change_lines(nearest, package, code, source, request.hub))
+        if request.ask and not click.confirm("Approve this content?"):
+            raise RefusedError("not approved; the lock is as it was", subject=package.source)
         return
     update = command_line(source.repo, location, request.lockfile, "--update")
     raise DigestMismatchError(

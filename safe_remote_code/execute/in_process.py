@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from ..errors import RefusedError
 from ..guard.context import PackageContext
+from ..guard.memory import prepare
 from ..guard.ownership import PACKAGE_PREFIX, register_globals
 from ..guard.runtime import Runtime
 
@@ -62,6 +63,7 @@ class LoadedPackage:
             texts=lambda: [module.file.text for module in self.modules.values()],
         )
         self._policy = policy
+        prepare()  # raw memory is kept from remote code by whichever of guard and monitor stands
         self._builtins = Runtime(self.context).builtins if policy.stands("guard") else vars(builtins)
         self._paths: dict[str, str] = {}
 

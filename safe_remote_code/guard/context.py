@@ -57,7 +57,7 @@ class PackageContext:
         remedy = f"if you trust it with that: safe-remote-code policy suggest ({capability})"
         error = GuardViolationError(what, subject=self.source, remedy=remedy)
         error.add_note(f"capability: {capability}" + (f", name: {name}" if name else ""))
-        LOG.record(error)
+        LOG.record(error, capability=capability, digest=self.digest)
         return error
 
 

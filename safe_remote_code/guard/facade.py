@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
+from .mediated.compiling import watch_compiled_calls
 from .memory import armour_libraries, shown_class
 from .ownership import owns_class
 from .tombstone import Tombstone
@@ -194,6 +195,7 @@ class Facades:
             if issubclass(real, type):
                 return self._tombstone(full)  # calling a metaclass makes a class unseen
             armour_libraries()
+            watch_compiled_calls()
         if match == "wildcard" and not self._defined_in_granted_place(real):
             return self._tombstone(full)
         home = _home(real)

@@ -11,7 +11,6 @@ from .attributes import Attributes, GuardedType, class_of, type_of, write
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
-from .memory import prepare
 from .saving import finish_class
 from .tombstone import Tombstone
 
@@ -27,7 +26,6 @@ class Runtime:
     """Helpers of one package; `builtins` is what its modules get as `__builtins__`."""
 
     def __init__(self, context: PackageContext) -> None:
-        prepare()
         self._context = context
         self._attributes = Attributes(context)
         # os, sys and importlib replacements exist already; torch's are made when first asked for.

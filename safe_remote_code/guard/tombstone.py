@@ -31,7 +31,7 @@ class Tombstone:
             what, subject=object.__getattribute__(self, "_source"),
             remedy=f"grant {name!r} to this source in your policy (safe-remote-code policy suggest), if you trust it",
         )  # fmt: skip
-        raise LOG.record(error)
+        raise LOG.record(error, "tombstone")
 
     __call__ = __iter__ = __len__ = __getitem__ = __setitem__ = __contains__ = __enter__ = __exit__ = _used
     __instancecheck__ = __subclasscheck__ = __mro_entries__ = __setattr__ = __delattr__ = _used

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..collector import paused
 from ..errors import RemoteCodeError
+from ..events import Event, is_logged, tell
 from ..fetch.source import HubOptions
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
@@ -80,6 +81,10 @@ def get_class_from_dynamic_module(
         package = load_package(ref, policy=chosen, lockfile=lockfile, options=options, weights=weights)
         with paused():
             module = package.module(ref.path)
-        return getattr(module, ref.class_name)  # type: ignore[no-any-return]  # as transformers
+        loaded: type = getattr(module, ref.class_name)
+        if is_logged():
+            context, name = package.context, f"{ref.path}:{ref.class_name}"
+            tell(Event(event="loaded", source=context.source, digest=context.digest, name=name))
+        return loaded
     except RemoteCodeError as error:
         raise LOG.record(error) from error.__cause__

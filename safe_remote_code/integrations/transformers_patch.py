@@ -17,20 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError, UnsupportedInWorkerError
+from ..events import audit_log as open_audit_log
 from ..execute.in_process import give_way, take_over
 from ..execute.source_store import lay_out
 from ..fetch.source import HubOptions
+from ..guard.saving import remote_code_on_stack
 from ..lockfile import DEFAULT_LOCKFILE, read_lock
 from ..pipeline import load_package
 from ..policy import Policy, load_policy
 from ..reference import ModuleRef, parse_source
-from ..refusal_log import LOG
+from ..refusal_log import LOG, ON_REFUSAL, OnRefusal
 from ..snapshot import snapshot
 from .dynamic_module import asked_revision, get_class_from_dynamic_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ..events import AuditLog, Destination
     from ..execute import LoadedPackage
 
 _HOME: Final = "transformers.dynamic_module_utils"
@@ -47,11 +50,16 @@ PATCHED: Final = (
 
 @final
 class _Installation:
-    """One installed policy and lock file, and what to restore."""
+    """One installed policy, lock file, reaction and audit log, and what to restore."""
 
-    def __init__(self, policy: Policy, lockfile: Path) -> None:
+    def __init__(
+        self, policy: Policy, lockfile: Path, on_refusal: OnRefusal = "raise", audit_log: Destination | None = None
+    ) -> None:
         self._policy = policy
         self._lockfile = lockfile
+        self._on_refusal = on_refusal
+        self._destination = audit_log
+        self._log: AuditLog | None = None
         self._home = importlib.import_module(_HOME)
         self._originals: dict[str, Any] = {name: getattr(self._home, name) for name in PATCHED}
         self._signature = inspect.signature(self._originals["get_class_from_dynamic_module"])
@@ -65,6 +73,9 @@ class _Installation:
 
     def put(self) -> None:
         """Replace the originals wherever a module holds one."""
+        if self._destination is not None:
+            self._log = open_audit_log(self._destination)
+        LOG.on_refusal = self._on_refusal
         take_over()
         _rebind(self._originals, self._replacements)
 
@@ -72,10 +83,17 @@ class _Installation:
         """Put the originals back wherever a module holds one of ours, late importers included."""
         _rebind(self._replacements, self._originals)
         give_way()
+        LOG.on_refusal = "raise"
+        if self._log is not None:
+            self._log.close()
 
     def _get_class_from_dynamic_module(self, *arguments: Any, **keywords: Any) -> type:
         # Positional order differs between versions of transformers; theirs is the one that callers use.
         extra: dict[str, Any] = {name: keywords.pop(name) for name in ("policy", "lockfile") if name in keywords}
+        if extra and remote_code_on_stack():
+            # The Auto classes hand on any keyword argument that remote code gives them.
+            message = f"remote code asks for a {' and '.join(extra)} of its own choice"
+            raise LOG.record(RefusedError(message, subject=str(arguments[:1])))
         bound = self._signature.bind(*arguments, **keywords).arguments
         bound.update(bound.pop("kwargs", {}) | bound.pop("deprecated_kwargs", {}))
         settings: dict[str, Any] = {"policy": self._policy, "lockfile": self._lockfile}
@@ -174,18 +192,27 @@ _INSTALLED: Final[list[_Installation]] = []
 
 
 def install(
-    policy: str | os.PathLike[str] | Policy = "default", lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE
+    policy: str | os.PathLike[str] | Policy = "default",
+    lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE,
+    *,
+    on_refusal: OnRefusal = "raise",
+    audit_log: Destination | None = None,
 ) -> None:
     """Put our loader in the place of transformers', for this process, until `uninstall()`.
 
-    A second call replaces policy and lock file.
+    A second call replaces policy and lock file. With `on_refusal="abort"` the first refusal or violation ends the
+    process with status 77, so that no caller can swallow it and go on. `audit_log`, a file that is appended to or a
+    function of one `events.Event`, is told what loaded code does.
 
     Raises:
         DocumentError: the policy is malformed. ModuleNotFoundError: transformers is not installed.
+        OSError: the audit log cannot be opened. ValueError: `on_refusal` is neither `raise` nor `abort`.
     """
+    if on_refusal not in ON_REFUSAL:
+        raise ValueError(f"on_refusal is one of {', '.join(ON_REFUSAL)}, not {on_refusal!r:.40}")
     chosen = load_policy(policy)
     uninstall()
-    installation = _Installation(chosen, Path(lockfile).absolute())
+    installation = _Installation(chosen, Path(lockfile).absolute(), on_refusal, audit_log)
     installation.put()
     _INSTALLED.append(installation)
 
@@ -200,11 +227,15 @@ def uninstall() -> None:
 
 @contextmanager
 def installed(
-    policy: str | os.PathLike[str] | Policy = "default", lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE
+    policy: str | os.PathLike[str] | Policy = "default",
+    lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE,
+    *,
+    on_refusal: OnRefusal = "raise",
+    audit_log: Destination | None = None,
 ) -> Iterator[None]:
     """`install()` for the length of a `with` block; what was installed before comes back after it."""
     before = _INSTALLED[-1] if _INSTALLED else None
-    install(policy, lockfile)
+    install(policy, lockfile, on_refusal=on_refusal, audit_log=audit_log)
     try:
         yield
     finally:

@@ -62,6 +62,7 @@ _HARMLESS = {
     "types.DynamicClassAttribute": "the same, under its older name",
     "transformers.utils.logging._tqdm_cls": "makes progress bars",
     "transformers.utils.import_utils._LazyModule.__getattr__": "a placeholder that raises when it is used",
+    "transformers.generation.configuration_utils.CompileConfig": "what it says is checked where generate compiles",
     "typing.ForwardRef": "holds text; what evaluates it is mediated or refused (_evaluate)",
     "torch._ops.OpOverloadPacket": "the class of torch.quantized_gru; made of operators that exist",
     "torch._ops.OpOverload": "the class of torch.quantized_gru.data; the same",

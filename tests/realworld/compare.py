@@ -7,6 +7,7 @@ natively is not held against the guard. A probe that wrote nothing (crash, time-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -33,8 +34,23 @@ class Row:
         return (self.native and not self.identical) or (self.expected and not self.native)
 
 
-def row(name: str, expected: bool, native: dict[str, Any], guarded: dict[str, Any] | None, pin_error: str = "") -> Row:
-    """Compare; `guarded` is None when only the native side was run."""
+def differing(native: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The steps that succeeded natively and are not the same in `other`."""
+    return [step for step in native if _succeeded(native, step) and native[step] != other.get(step)]
+
+
+def row(
+    name: str,
+    expected: bool,
+    native: dict[str, Any],
+    guarded: dict[str, Any] | None,
+    pin_error: str = "",
+    unsettled: Sequence[str] = (),
+) -> Row:
+    """Compare; `guarded` is None when only the native side was run, `unsettled` steps differ natively as well.
+
+    An unsettled step must still succeed under guard; only its digest is not compared.
+    """
     loads = all(_succeeded(native, step) for step in (*_LOADING, *(step for step in native if step == "forward")))
     if guarded is None:
         return Row(
@@ -46,7 +62,7 @@ def row(name: str, expected: bool, native: dict[str, Any], guarded: dict[str, An
             identical=loads,
             why_not=_first_error(native),
         )
-    differing = [step for step in native if _succeeded(native, step) and native[step] != guarded.get(step)]
+    wrong = [step for step in differing(native, guarded) if step not in unsettled or not _succeeded(guarded, step)]
     loaded = all(_succeeded(guarded, step) for step in _LOADING)
     return Row(
         name=name,
@@ -54,8 +70,8 @@ def row(name: str, expected: bool, native: dict[str, Any], guarded: dict[str, An
         native=loads,
         admitted=not pin_error and not _was_refused(guarded),
         loaded=loaded,
-        identical=loads and loaded and not differing,
-        why_not=pin_error or _describe(native, guarded, differing),
+        identical=loads and loaded and not wrong,
+        why_not=pin_error or _describe(native, guarded, wrong, unsettled),
     )
 
 
@@ -75,7 +91,9 @@ def _first_error(steps: dict[str, Any]) -> str:
     return ""
 
 
-def _describe(native: dict[str, Any], guarded: dict[str, Any], differing: list[str]) -> str:
-    for step in differing:
+def _describe(native: dict[str, Any], guarded: dict[str, Any], wrong: list[str], unsettled: Sequence[str]) -> str:
+    for step in wrong:
         return f"{step}: {guarded.get(step, {}).get('error', 'differs' if step in guarded else 'was not reached')}"
+    if unsettled:
+        return f"natively not deterministic: {', '.join(unsettled)}"
     return _first_error(native)

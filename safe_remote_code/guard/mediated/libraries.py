@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..context import exact_path
 from ..ownership import owns_callable, owns_class, owns_instance
 from .calls import mediated_call
+from .compiling import refused_setting
 from .scripting import refused_word
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 
     from ..context import PackageContext
 
-_BACKENDS: Final = (None, "inductor", "eager", "aot_eager", "cudagraphs")
-#: Settings of the compiler that choose between kernels; others name programs, files and callbacks.
-_OPTIONS: Final = frozenset(
-    ["max_autotune", "max_autotune_gemm", "max_autotune_pointwise", "coordinate_descent_tuning", "epilogue_fusion",
-     "shape_padding", "triton.cudagraphs", "triton.cudagraph_trees"]
-)  # fmt: skip
 #: Take a path to read as first argument, in native code or through several layers.
 _READERS: Final = (
     "safetensors.safe_open", "safetensors.torch.load_file", "safetensors.numpy.load_file",
@@ -92,13 +87,11 @@ def _numpy_load(context: PackageContext) -> Callable[..., object]:
 
 def _compile(context: PackageContext) -> Callable[..., object]:
     def compile(model: object = None, *, backend: str | None = None, **keywords: object) -> object:  # torch's name
-        if backend not in _BACKENDS or (backend is not None and type(backend) is not str):
-            raise context.violation(f"torch.compile: backend {backend!r:.60}", "dynamic-code", "torch.compile")
         options: Any = keywords.get("options")
+        refused = refused_setting(backend, options)
+        if refused is not None:
+            raise context.violation(f"torch.compile: {refused}", "dynamic-code", "torch.compile")
         if options is not None:
-            names = [key if type(key) is str else "?" for key in options]
-            if type(options) is not dict or not _OPTIONS.issuperset(names):
-                raise context.violation(f"torch.compile: options {names!r:.60}", "dynamic-code", "torch.compile")
             keywords["options"] = dict(options)
         chosen = {} if backend is None else {"backend": backend}
         return _real("torch.compile")(model, **chosen, **keywords)

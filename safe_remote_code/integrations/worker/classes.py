@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ...errors import UnsupportedInWorkerError, WorkerProtocolError
+from ...events import Event, is_logged, tell
 from ...pipeline import approve
 from ...reference import parse_source
 from ...worker.download import bring
@@ -67,6 +68,9 @@ def remote_class(
     base = {"config": RemoteConfigClass, "model": RemoteModelClass}.get(kind, RemotePreprocessorClass)
     if not name.isidentifier():
         raise WorkerProtocolError("not the name of a class")
+    if is_logged():
+        tell(Event(event="loaded", source=admitted.source, digest=home.digest, name=f"{ref.path}:{ref.class_name}",
+                   message="in a worker"))  # fmt: skip
     return type(name, (base,), {"_origin": origin, "__module__": __name__})
 
 
