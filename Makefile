@@ -9,7 +9,7 @@ GATE_REPOSITORIES := internlm2 tinytimemixer nicheformer
 # Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
 RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz build clean
+.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads attack-worker build clean
 
 setup: $(READY)
 
@@ -66,6 +66,18 @@ test-matrix:
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.property.fuzz
+
+# A hostile worker that says anything, 100,000 times.
+fuzz-worker: $(READY)
+	$(RUN) HF_HUB_OFFLINE=1 $(BIN)/python -W ignore -m tests.worker.fuzz --messages 100000
+
+# 200 models loaded in a worker and dropped, without a process, descriptor, memory file or folder too many.
+worker-loads: $(READY)
+	$(RUN) HF_HUB_OFFLINE=1 WORKER_LOADS=200 $(BIN)/python -m pytest tests/worker/test_faults.py -k loads_and_unloads
+
+# The attack body with no wall but the kernel; some seconds a fixture.
+attack-worker: $(READY)
+	$(RUN) $(BIN)/python -m tests.attack.run --mode guarded --settings worker
 
 build: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .

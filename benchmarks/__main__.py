@@ -16,7 +16,9 @@ from .subjects import ROOT, Subject, assemble_real, subjects
 from .workplace import Workplace
 
 _HEAD = f"{'milliseconds, medians':<34} {'native':>10} {'ours':>10} {'ratio':>7}   quartiles (samples)"
-_KINDS = ("running", "fresh", "imported")
+_KINDS = ("running", "fresh", "imported", "worker")
+#: Kinds that are one process which measures both sides.
+_TOGETHER = {"running": "benchmarks.running", "worker": "benchmarks.worker"}
 
 
 def main() -> int:
@@ -52,8 +54,8 @@ def _arguments() -> argparse.Namespace:
 def _measure(chosen: list[Subject], place: Workplace, arguments: argparse.Namespace) -> Iterator[Measurement]:
     kinds = arguments.kind or _KINDS
     for subject in chosen:
-        if "running" in kinds:
-            samples, _ = place.run("benchmarks.running", subject.name, str(place.lockfile), str(arguments.rounds))
+        for module in (module for kind, module in _TOGETHER.items() if kind in kinds):
+            samples, _ = place.run(module, subject.name, str(place.lockfile), str(arguments.rounds))
             for item in samples:
                 yield Measurement(name=item["name"], native=tuple(item["native"]), ours=tuple(item["ours"]))
         if "fresh" in kinds:

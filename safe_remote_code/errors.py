@@ -123,3 +123,33 @@ class DocumentError(RemoteCodeError):
     """A lock or policy file of ours is malformed; `subject` names the place (`lock: package[2].digest`)."""
 
     code = "document"
+
+
+class WorkerError(RemoteCodeError):
+    """The worker process that holds remote code is of no use any more; it has been ended."""
+
+    code = "worker"
+
+
+class WorkerDiedError(WorkerError):
+    """It ended by itself, by a signal or by the kernel; the message says which."""
+
+    code = "worker-died"
+
+
+class WorkerTimeoutError(WorkerError):
+    """It gave no answer in time, and was killed."""
+
+    code = "worker-timeout"
+
+
+class WorkerProtocolError(WorkerError):
+    """It did not keep to the protocol, and was killed: take it for hostile."""
+
+    code = "worker-protocol"
+
+
+class UnsupportedInWorkerError(RemoteCodeError):
+    """What was asked needs the model in this process, and the policy keeps it in a worker."""
+
+    code = "unsupported-in-worker"

@@ -190,6 +190,14 @@ class _Hook:
     """The installed hook. `installed` says whether this process has it."""
 
     installed = False
+    #: Is told of every event that a rule refuses: event, arguments, capability. For detonation only.
+    recorder: Callable[[str, tuple[object, ...], str], None] | None = None
+
+
+def record(recorder: Callable[[str, tuple[object, ...], str], None]) -> None:
+    """Tell `recorder` what would be refused, before it is; packages whose monitor wall is off then go on."""
+    _Hook.recorder = recorder
+    install()
 
 
 def install() -> None:
@@ -219,12 +227,16 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if event not in _RULES:
         return
     context = _responsible(sys._getframe(1), event, arguments)
-    if context is None or not context.monitored:
+    if context is None or not (context.monitored or _Hook.recorder):
         return
     capability = _RULES[event](context, arguments)
     if is_logged():
         _log(context, event, arguments, capability)
     if capability is not None and capability not in context.granted.capabilities:
+        if _Hook.recorder is not None:
+            _Hook.recorder(event, arguments, capability)
+        if not context.monitored:
+            return
         shown = ", ".join(repr(item)[:120] for item in arguments[:2])
         raise context.violation(f"{event}({shown}) with remote code on the stack", capability, event)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from . import monitor
-from .admit import admit
+from .admit import AdmittedSnapshot, admit
 from .analyse import analyse
 from .collector import paused
 from .errors import NotPinnedError, RefusedError
@@ -111,7 +111,36 @@ def _stamp(path: str) -> tuple[int, ...] | None:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
+def approve(
+    ref: ModuleRef, *, policy: Policy, lockfile: Path, options: HubOptions | None = None
+) -> tuple[AdmittedSnapshot, str | None]:
+    """The code that holds `ref`, verified and admitted, and its commit; nothing of it is compiled or run here.
+
+    What a worker does again before it runs the code; here so that a refusal needs no process, and because only
+    this side may ask the network.
+
+    Raises:
+        RefusedError, FetchError, DocumentError: as `load_package`.
+    """
+    verified, home, commit = _verified_home(ref, policy, lockfile, options or HubOptions())
+    return admit(verified, analyse(verified.snapshot), policy, home), commit
+
+
 def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -> LoadedPackage:
+    verified, home, _ = _verified_home(ref, policy, lockfile, options)
+    package = _package(verified, policy, home)
+    if not package.holds(verified.snapshot):
+        admitted = admit(verified, analyse(verified.snapshot), policy, home)
+        guarded = guard(admitted, str(package.folder))
+        lay_out(verified.snapshot, package.folder)
+        package.extend(guarded)
+    return package
+
+
+def _verified_home(
+    ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions
+) -> tuple[VerifiedSnapshot, str, str | None]:
+    """The verified snapshot, the source that its code was pinned for, and the commit that it was read at."""
     name = str(ref.source)
     if not policy.allows_source(name):
         raise RefusedError("the policy does not allow this source", subject=name,
@@ -129,13 +158,7 @@ def _load(ref: ModuleRef, policy: Policy, lockfile: Path, options: HubOptions) -
     if not policy.allows_source(home):
         raise RefusedError("the policy does not allow this source, of which this is a copy", subject=home,
                            remedy="list it under [sources] allow in your policy")  # fmt: skip
-    package = _package(verified, policy, home)
-    if not package.holds(verified.snapshot):
-        admitted = admit(verified, analyse(verified.snapshot), policy, home)
-        guarded = guard(admitted, str(package.folder))
-        lay_out(verified.snapshot, package.folder)
-        package.extend(guarded)
-    return package
+    return verified, home, source.commit
 
 
 def _package(verified: VerifiedSnapshot, policy: Policy, name: str) -> LoadedPackage:

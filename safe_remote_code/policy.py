@@ -28,7 +28,11 @@ Pinning = Literal["required", "record"]
 _PINNINGS: Final = ("required", "record")
 Deferred = Literal["guard", "refuse"]
 _DEFERREDS: Final = ("guard", "refuse")
+Execution = Literal["in-process", "worker"]
+_EXECUTIONS: Final = ("in-process", "worker")
 _MAX_EXTENDS_DEPTH: Final = 8
+#: Seconds: long generations on slow machines take minutes; a worker that is silent for longer hangs.
+_REPLY_SECONDS: Final = 1800
 
 
 @final
@@ -74,6 +78,15 @@ class Granted:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """Bounds of a worker: seconds that one answer may take, and bytes of address space (0: no bound)."""
+
+    reply_seconds: int = _REPLY_SECONDS
+    memory_bytes: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy with its inheritance resolved."""
 
@@ -86,6 +99,8 @@ class Policy:
     unsafe_disable: frozenset[str] = frozenset()
     trust: tuple[TrustRule, ...] = ()
     revoked: frozenset[str] = frozenset()
+    execution: Execution = "in-process"
+    worker: WorkerLimits = WorkerLimits()
 
     def __post_init__(self) -> None:
         if len({rule.name for rule in self.trust}) != len(self.trust):
@@ -160,6 +175,20 @@ def _disabled(table: Table) -> frozenset[str]:
     return frozenset(walls)
 
 
+def _worker(table: Table, inherited: WorkerLimits) -> WorkerLimits:
+    return WorkerLimits(
+        reply_seconds=_number(table, "reply_seconds", inherited.reply_seconds, least=1),
+        memory_bytes=_number(table, "memory_bytes", inherited.memory_bytes, least=0),
+    )
+
+
+def _number(table: Table, key: str, default: int, *, least: int) -> int:
+    value = table.get(key, default)
+    if type(value) is not int or not least <= value < 2**63:
+        raise table.error(key, f"a whole number from {least}, not {value!r:.40}")
+    return value
+
+
 def _parent_path(name: str, beside: Path) -> Path:
     """`extends` names a shipped policy, or a file relative to the one that extends it."""
     if name.endswith(".toml"):
@@ -186,6 +215,7 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
             revoked |= loaded.revoked
             disabled |= loaded.unsafe_disable
             base |= {"allow": loaded.allow, "pinning": loaded.pinning, "deferred": loaded.deferred}
+            base |= {"execution": loaded.execution, "worker": loaded.worker}
         else:
             grants += loaded
     grants += [_grant(table) for table in root.tables("grant")]
@@ -195,6 +225,7 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
     keys = read_keys(root.tables("key"))
     trust += [read_rule(table, keys) for table in root.tables("trust")]
     sources, identity, analysis, walls = (root.table(key) for key in ("sources", "identity", "analysis", "walls"))
+    worker = root.table("worker")
     policy = Policy(
         name=root.text("name", path.stem),
         grants=tuple(grants),
@@ -205,9 +236,11 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
         unsafe_disable=disabled | _disabled(walls),
         trust=tuple(trust),
         revoked=revoked,
+        execution=_choice(root, "execution", _EXECUTIONS, str(base.get("execution", "in-process"))),  # type: ignore[arg-type]  # checked
+        worker=_worker(worker, base.get("worker", WorkerLimits())),  # type: ignore[arg-type]  # one of ours
     )
     root.get("why")
-    for table in (sources, identity, analysis, walls, root):
+    for table in (sources, identity, analysis, walls, worker, root):
         table.done()
     return policy
 

@@ -39,6 +39,7 @@ LAYERS = (
     ("the kernel wall", ("sandbox",)),
     ("effects", ("execute", "monitor")),
     ("the product", ("pipeline", "launch")),
+    ("a process for it", ("worker",)),
     ("faces", ("integrations", "report")),
     ("command line", ("cli", "startup")),
     ("entrance", ("__main__", "__init__")),
@@ -186,8 +187,11 @@ def test_they_are_not_handed_on_as_values() -> None:
     assert held - local == set()
 
 
-#: Who calls native code, and why.
-_NATIVE = {("sandbox.kernel", "ctypes"): "the system calls of Landlock and seccomp, which Python has no function for"}
+#: Who calls native code or starts a process, and why.
+_NATIVE = {
+    ("sandbox.kernel", "ctypes"): "the system calls of Landlock and seccomp, which Python has no function for",
+    ("worker.process", "subprocess"): "starts the worker: this interpreter, our own module, an environment made there",
+}
 
 
 def test_nothing_unpickles_or_calls_native_code() -> None:
@@ -203,6 +207,7 @@ _BY_NAME = {
     "guard.mediated.libraries": "the real function behind a replacement, when remote code first asks for it",
     "guard.mediated.registries": "the real decorator behind a replacement, when remote code first asks for it",
     "execute.in_process": "modules of its own finder",
+    "integrations.worker.values": "the modules of transformers that define outputs",
     "integrations.transformers_patch": "the modules of transformers that hold a binding",
     "launch.probe": "transformers' loader, in the child of the self-check, to see whose it is",
     "": "its own public names, lazily",
@@ -266,11 +271,12 @@ def test_the_library_neither_prints_nor_exits_nor_reads_the_environment() -> Non
         if isinstance(node, ast.Attribute | ast.Name)
         and ast.unparse(node) in ("print", "sys.exit", "os._exit", "exit", "os.environ", "os.getenv")
     }
+    # integrations hand a worker the variables that its device needs, by name.
     # execute finds its cache folder, monitor the temporary one; guard shows remote code the variables of its own list;
     # the abort option ends the process; verify finds the folder where it remembers which versions were approved.
     # startup is told by it what to install, the child of the self-check looks at its own; a child that could not
     # confine itself ends.
-    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard", "verify", "startup", "launch")}
+    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard", "verify", "startup", "launch", "integrations")}
     allowed |= {("refusal_log", "os._exit"), ("launch", "os._exit"), ("__main__", "sys.exit")}
     assert {item for item in homes if item[0] != "cli"} <= allowed, homes - allowed
 

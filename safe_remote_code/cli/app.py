@@ -39,8 +39,9 @@ Exit codes:
   3  the code could not be fetched or read; trying again may help
   4  an internal error; --debug shows the traceback
 
-SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, but `run`, which
-starts a program of yours under the kernel wall and leaves with its exit code.
+SOURCE is a local directory or the id of a Hub repository. None of these commands runs code of it, but `audit --run`,
+in a process that the kernel confines, and `run`, which starts a program of yours under the kernel wall and leaves
+with its exit code.
 """
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -37,13 +37,15 @@ _DOCUMENTS: Final[dict[str, Callable[[list[Examination], Policy], str]]] = {
               help="Text for people, JSON (versioned), or SARIF 2.1.0 for code scanning.")  # fmt: skip
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the report there instead of to stdout.")  # fmt: skip
+@click.option("--run", "trial", is_flag=True,
+              help="Also run the code, in a worker that the kernel confines, and report what it tries.")  # fmt: skip
 def audit(
     sources: tuple[str, ...], revision: str | None, repo_type: str, local_files_only: bool, policy: str,
-    form: str, output: Path | None,
+    form: str, output: Path | None, trial: bool,
 ) -> int:  # fmt: skip
     """Report what the code of each SOURCE would do and what the policy says to it.
 
-    Its Python files and its JSON are read; nothing is run. Exits with 1 if the policy refuses something.
+    Its Python files and its JSON are read; nothing is run without --run. Exits with 1 if the policy refuses something.
     """
     chosen = load_policy(policy)
     outcome = Outcome()
@@ -51,6 +53,8 @@ def audit(
     for location in sources:
         with outcome.each(location):
             found = examine(options.opened(location, revision, repo_type, local_files_only), chosen)
+            if trial:
+                found = _detonated(found, local_files_only)
             examinations.append(found)
             if found.of_standing("refused"):
                 outcome.add(REFUSED)
@@ -61,3 +65,13 @@ def audit(
     else:
         say(reports(examinations))
     return outcome.code
+
+
+def _detonated(examination: Examination, local_files_only: bool) -> Examination:
+    from ..report.detonation import with_trial
+    from ..worker.detonation import detonate
+
+    if examination.snapshot is None:
+        return examination  # there is no code that could be run
+    trial = detonate(examination.repo, examination.commit, examination.policy, local_files_only=local_files_only)
+    return with_trial(examination, trial)

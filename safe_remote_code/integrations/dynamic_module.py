@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..collector import paused
@@ -10,6 +11,7 @@ from ..events import Event, is_logged, tell
 from ..fetch.source import HubOptions
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
+from ..policy import load_policy
 from ..reference import parse, parse_source
 from ..refusal_log import LOG
 
@@ -71,7 +73,12 @@ def get_class_from_dynamic_module(
             repo_type=repo_type,
         )
         weights = parse_source(pretrained_model_name_or_path, repo_type)
-        package = load_package(ref, policy=policy, lockfile=lockfile, options=options, weights=weights)
+        chosen = load_policy(policy)
+        if chosen.execution == "worker":
+            from .worker.classes import remote_class
+
+            return remote_class(ref, class_reference, weights, policy=chosen, lockfile=Path(lockfile), options=options)
+        package = load_package(ref, policy=chosen, lockfile=lockfile, options=options, weights=weights)
         with paused():
             module = package.module(ref.path)
         loaded: type = getattr(module, ref.class_name)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError
+from ..errors import FetchError, MissingFileError, RefusedError, RemoteCodeError, UnsupportedInWorkerError
 from ..events import audit_log as open_audit_log
 from ..execute.in_process import give_way, take_over
 from ..execute.source_store import lay_out
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ..execute import LoadedPackage
 
 _HOME: Final = "transformers.dynamic_module_utils"
+#: Holds workers, if any was ever started.
+_POOL: Final = "safe_remote_code.integrations.worker.pool"
 #: The functions of transformers that are replaced; a test looks for holders of others.
 PATCHED: Final = (
     "get_class_from_dynamic_module",
@@ -139,6 +141,10 @@ class _Installation:
         known = self._loaded.get(os.fspath(module_path))
         if known is None:
             raise LOG.record(RefusedError("this module did not come through the walls", subject=os.fspath(module_path)))
+        if self._policy.execution == "worker":
+            raise LOG.record(UnsupportedInWorkerError(
+                "a function of a repository runs in this process, and the policy wants a worker", subject=class_name,
+                remedy='use a policy that says execution = "in-process"'))  # fmt: skip
         package, path = known
         return getattr(package.module(path), class_name)  # type: ignore[no-any-return]  # as transformers
 
@@ -215,6 +221,8 @@ def uninstall() -> None:
     """Restore transformers' own functions everywhere. Without `install()` before, it does nothing."""
     while _INSTALLED:
         _INSTALLED.pop().restore()
+    if (pool := sys.modules.get(_POOL)) is not None:
+        pool.drop_kept()
 
 
 @contextmanager

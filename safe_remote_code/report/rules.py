@@ -8,7 +8,7 @@ from typing import Final
 
 from .. import config_audit
 from ..analyse.rules import RULES
-from . import source_not_allowed
+from . import detonation, source_not_allowed
 
 _UNDOCUMENTED: Final = "A rule without documentation."
 
@@ -19,6 +19,7 @@ def rule_texts() -> dict[str, str]:
     texts = {rule.id: cleandoc(rule.documentation or _UNDOCUMENTED) for rule in RULES}
     texts[config_audit.RULE] = cleandoc(config_audit.__doc__ or _UNDOCUMENTED)
     texts[source_not_allowed.RULE] = cleandoc(source_not_allowed.__doc__ or _UNDOCUMENTED)
+    texts[detonation.RULE] = cleandoc(detonation.__doc__ or _UNDOCUMENTED)
     return dict(sorted(texts.items()))
 
 

@@ -29,6 +29,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.01
+#: Training and copying, which no model in a worker can do, whatever its code.
+_NOT_IN_A_WORKER = "UnsupportedInWorkerError"
 PRELOAD = (
     "torch", "numpy", "transformers", "transformers.modeling_utils", "safetensors.torch",
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
@@ -105,7 +107,8 @@ class Child:
         try:
             yield
         except BaseException as error:  # SystemExit is a technique of its own
-            self.errors.append({"stage": stage, **_describe(error)})
+            if (described := _describe(error))["type"] != _NOT_IN_A_WORKER:
+                self.errors.append({"stage": stage, **described})
 
     # --- the stages -------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Child:
         import torch
 
         model = self.kept["model"].eval()
-        if callable(getattr(type(model), "generate", None)):
+        if callable(getattr(model, "generate", None)):
             self.kept["tokens"] = model.generate(torch.tensor([[1, 2, 3]]), max_new_tokens=2)
 
     def _tokenize(self) -> None:
@@ -174,7 +177,7 @@ class Child:
                     action(value)
                 except BaseException as error:
                     described = _describe(error)
-                    if described["ours"]:
+                    if described["ours"] and described["type"] != _NOT_IN_A_WORKER:
                         self.errors.append({"stage": "getattr", **described})
 
     # --- what was seen ----------------------------------------------------------

@@ -32,6 +32,8 @@ SETTINGS: dict[str, tuple[str, ...]] = (
     {"whole": ()}
     | {f"no-{wall}": (wall,) for wall in WALLS}
     | {f"only-{wall}": tuple(w for w in WALLS if w != wall) for wall in WALLS}
+    # No wall but the kernel: everything of Python is off, and the code runs in a worker. Some seconds a fixture.
+    | {"worker": WALLS}
 )
 SEEN_LATE = ("port", "read")  # canaries that may be found only after the process ended
 DEFAULT_SETTINGS = ("whole", *(f"no-{wall}" for wall in WALLS))
@@ -58,15 +60,17 @@ def run_native(items: Sequence[Fixture]) -> list[Outcome]:
 def run_guarded(items: Sequence[Fixture], settings: Sequence[str]) -> dict[str, list[Outcome]]:
     with harness.zygote("guarded") as host:
         _control(host)
+        if "worker" in settings:
+            _control(host, worker=True)
         return {
-            name: [_told(harness.run(host, item, off=SETTINGS[name]), item) for item in items]
+            name: [_told(harness.run(host, item, off=SETTINGS[name], worker=name == "worker"), item) for item in items]
             for name in settings
         }
 
 
-def _control(host: harness.Zygote) -> None:
+def _control(host: harness.Zygote, *, worker: bool = False) -> None:
     """A harmless model must pass every stage; else a run that stops everything proves nothing."""
-    outcome = harness.run(host, fixtures.read(CONTROL))
+    outcome = harness.run(host, fixtures.read(CONTROL), worker=worker)
     if outcome.canary_hit or outcome.error_type or "getattr" not in outcome.reached:
         raise SystemExit(f"the harmless control fails in {host.mode} mode: {outcome}")
 
@@ -127,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns |= guarded
         for name, outcomes in guarded.items():
             hits = [f"{o.technique} at {o.stage}" for o in outcomes if o.canary_hit]
-            failed |= _list(f"canaries hit, {name}", hits) and name == "whole"
+            failed |= _list(f"canaries hit, {name}", hits) and name in ("whole", "worker")
             _list(f"stopped without a reason of ours, {name}", silent(outcomes))
     print(table(items, columns))
     print(f"{len(items)} fixtures, {time.monotonic() - started:.0f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 from identity.test_policies import MISTAKES
 from safe_remote_code.capability import CAPABILITIES
 from safe_remote_code.errors import DocumentError
-from safe_remote_code.policy import WALLS, load_policy
+from safe_remote_code.policy import WALLS, Execution, load_policy
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 SCHEMA = json.loads((POLICIES / "policy.schema.json").read_text())
@@ -45,6 +46,13 @@ REFUSED_BY_BOTH = {
     "a pinning that is a boolean": "format = 1\nextends = ['default']\n[identity]\npinning = true\n",
     "a wall that is text": "format = 1\nextends = ['default']\n[walls]\nunsafe_disable = 'guard'\n",
     "a wall twice": "format = 1\nextends = ['default']\n[walls]\nunsafe_disable = ['guard', 'guard']\n",
+    "an execution that nobody knows": "format = 1\nextends = ['default']\nexecution = 'docker'\n",
+    "an execution that is a boolean": "format = 1\nextends = ['default']\nexecution = true\n",
+    "an unknown key of worker": "format = 1\nextends = ['default']\n[worker]\nseconds = 1\n",
+    "a deadline of nothing": "format = 1\nextends = ['default']\n[worker]\nreply_seconds = 0\n",
+    "a deadline that is text": "format = 1\nextends = ['default']\n[worker]\nreply_seconds = '1'\n",
+    "a deadline that is a boolean": "format = 1\nextends = ['default']\n[worker]\nreply_seconds = true\n",
+    "less memory than none": "format = 1\nextends = ['default']\n[worker]\nmemory_bytes = -1\n",
     "a table that nobody knows": "format = 1\nextends = ['default']\n[sandbox]\nx = 1\n",
     **{case: text for case, (text, _) in MISTAKES.items() if case not in BEYOND_THE_SCHEMA},
 }
@@ -88,6 +96,7 @@ REFUSED_BY_THE_LOADER = {
 GOOD = {
     "a trust rule": f"{SIGNED}[[trust]]\n{RULE}threshold = 1\nminimum_version = 3\n{REVOKED}",
     "a wall off": 'format = 1\nextends = ["default"]\n[walls]\nunsafe_disable = ["guard"]\n',
+    "a worker": "format = 1\nextends = ['default']\nexecution = 'worker'\n[worker]\nreply_seconds = 1\nmemory_bytes = 0\n",
     "everything at once": 'format = 1\nname = "x"\nwhy = "w"\nextends = ["default", "libraries/torch"]\n[sources]\nallow = ["*"]\n'
     'deny = ["hub:a/*"]\n[identity]\npinning = "record"\n[analysis]\ndeferred = "refuse"\n'
     f'{G}names = ["a.b*", "a-b.[ab].c"]\ncapabilities = ["network"]\nsources = ["hub:a/b"]\n',
@@ -141,6 +150,7 @@ def test_what_the_loader_takes_the_schema_takes(case: str, tmp_path: Path) -> No
 def test_words_of_the_schema_are_those_of_the_code() -> None:
     grant = SCHEMA["$defs"]["grant"]["properties"]
     assert set(grant["capabilities"]["items"]["enum"]) == CAPABILITIES
+    assert tuple(SCHEMA["properties"]["execution"]["enum"]) == get_args(Execution)
     assert tuple(SCHEMA["properties"]["walls"]["properties"]["unsafe_disable"]["items"]["enum"]) == WALLS
 
 
