@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import __doc__ as _TEXT
+from .launching import launch
 from .loading import load_fresh, load_imported
 from .measure import Measurement
 from .subjects import ROOT, Subject, assemble_real, subjects
 from .workplace import Workplace
 
 _HEAD = f"{'milliseconds, medians':<34} {'native':>10} {'ours':>10} {'ratio':>7}   quartiles (samples)"
-_KINDS = ("running", "fresh", "imported", "worker")
+_KINDS = ("running", "fresh", "imported", "worker", "launched")
 #: Kinds that are one process which measures both sides.
 _TOGETHER = {"running": "benchmarks.running", "worker": "benchmarks.worker"}
+#: The launcher does not care what runs under it; one model stands for all.
+_LAUNCHED = "decoder"
 
 
 def main() -> int:
@@ -62,6 +65,8 @@ def _measure(chosen: list[Subject], place: Workplace, arguments: argparse.Namesp
             yield from load_fresh(subject, place, arguments.processes)
         if "imported" in kinds:
             yield from load_imported(subject, place, arguments.processes)
+        if "launched" in kinds and subject.name == _LAUNCHED:
+            yield from launch(subject, place, arguments.processes)
 
 
 def _write(found: list[Measurement], path: Path) -> None:

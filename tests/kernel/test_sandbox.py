@@ -141,3 +141,16 @@ def test_torch_and_tokenizers_work_inside(tmp_path: Path) -> None:
         f"Confinement(read=interpreter_paths(), write=(*standard_devices(), {str(tmp_path)!r}))",
     )
     assert done.stdout.split() == ["True", "1"], done.stderr[-2000:]
+
+
+@linux
+def test_a_stricter_sandbox_can_be_put_inside() -> None:
+    code = (
+        "apply(c)\nread, write = os.pipe()\nchild = os.fork()\n"
+        "if not child:\n"
+        "    apply(Confinement(read=interpreter_paths(all_processes=True), keep_descriptors=(write,)))\n"
+        "    try: os.fork()\n    except PermissionError: os.write(write, b'no fork')\n    os._exit(0)\n"
+        "os.close(write)\nprint(os.read(read, 100).decode(), os.waitpid(child, 0)[1], os.waitpid(os.fork() or os._exit(0), 0)[1])"
+    )
+    done = _confined(code, "Confinement(read=interpreter_paths(all_processes=True), allow_fork=True)")
+    assert done.stdout.strip() == "no fork 0 0", done.stderr
