@@ -9,7 +9,7 @@ GATE_REPOSITORIES := internlm2 tinytimemixer nicheformer
 # Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
 RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: setup demo test check realworld reach attack bench test-matrix fuzz fuzz-worker worker-loads attack-worker build clean
+.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads attack-worker build clean
 
 setup: $(READY)
 
@@ -44,6 +44,22 @@ attack: $(READY)
 
 bench: $(READY)
 	$(RUN) $(BIN)/python -m benchmarks
+
+# Hashing of whole models against `find | xargs -P sha256sum`, on files in the page cache.
+bench-hashing: $(READY)
+	$(BIN)/python -m benchmarks.hashing
+
+# Model signatures both ways with the tool of the OpenSSF; pyOpenSSL is a dependency that it forgets to name.
+interop: $(READY)
+	test -x .venv-oms/bin/model_signing || { $(PYTHON) -m venv .venv-oms && \
+		.venv-oms/bin/python -m pip install --quiet model-signing==1.1.1 pyOpenSSL==26.4.0; }
+	cd tests && PYTHONPATH=..:. ../$(BIN)/python -m signing.interop ../.venv-oms/bin/model_signing
+
+# Mutation testing of identity and trust; an hour or more. `.venv-mutate/bin/mutmut results` lists what survived.
+mutate: $(READY)
+	test -x .venv-mutate/bin/mutmut || { $(PYTHON) -m venv .venv-mutate && \
+		.venv-mutate/bin/python -m pip install --quiet mutmut==3.8.1 pytest==9.2.0 hypothesis jsonschema . ; }
+	.venv-mutate/bin/mutmut run
 
 test-matrix:
 	PYTHON="$(PYTHON)" tools/test_matrix.sh

@@ -44,6 +44,11 @@ class AdmittedSnapshot:
     def __post_init__(self) -> None:
         if self.analysis.digest != self.verified.snapshot.digest:
             raise ValueError("the analysis is of another snapshot")
+        package = self.verified.package
+        if package is not None:
+            wanted = {rule.name for rule in self.policy.trust_for(package.source)}
+            if not wanted <= {met.rule for met in self.verified.approved}:
+                raise ValueError("a trust rule of the policy was not judged")
         judge(self.analysis, self.policy, self.source)
 
     @property

@@ -57,6 +57,24 @@ class DigestMismatchError(RefusedError):
     code = "digest-mismatch"
 
 
+class SignatureError(RefusedError):
+    """A signature, key or trust policy does not hold: absent, malformed, by the wrong keys, revoked or out of date."""
+
+    code = "signature"
+
+
+class NotClearedError(RefusedError):
+    """No chain of audits, exemptions or trust clears this content for the criteria that are required."""
+
+    code = "not-cleared"
+
+
+class ViolationError(RefusedError):
+    """Somebody recorded that this very content is bad; nothing clears it."""
+
+    code = "violation"
+
+
 class PolicyError(RefusedError):
     """The policy does not admit the code. `findings` holds every reason, not just the first."""
 

@@ -26,3 +26,15 @@ MAX_INTEGER_DIGITS: Final = 4_300
 MAX_PATH_CHARS: Final = 255
 #: Bytes that remote code may read from one file of its own repository (vocabularies reach 20 MB).
 MAX_GUARDED_READ_BYTES: Final = 256 * 1024 * 1024
+#: A key in PEM; an RSA key of 8192 bits has 6 kB.
+MAX_KEY_BYTES: Final = 16 * 1024
+#: A signed envelope: an audit with its notes, or the list of files of a model with 100,000 shards.
+MAX_ENVELOPE_BYTES: Final = 64 * 1024 * 1024
+#: Signatures of one envelope; each is tried with each trusted key.
+MAX_SIGNATURES: Final = 32
+#: Files in one folder of signatures: an approval by each of a few dozen people.
+MAX_SIGNATURE_FILES: Final = 64
+#: Certificates of one chain, or roots of one trust; real chains have three or four.
+MAX_CERTIFICATES: Final = 16
+#: Files of one model: the largest seen are some hundred shards, with data sets some ten thousand files.
+MAX_MODEL_FILES: Final = 200_000

@@ -10,15 +10,14 @@ A lock is to model code what uv.lock or Cargo.lock is to packages.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from .atomic import write_atomically
 from .capability import CAPABILITIES
 from .documents import Table, parse_toml, read_bytes
-from .errors import DocumentError, RefusedError
+from .errors import RefusedError
 from .reference import check_path, is_commit
 from .snapshot import is_digest, manifest_digest
 
@@ -190,17 +189,4 @@ def write_lock(lock: Lock, path: Path) -> None:
     Raises:
         DocumentError: the folder cannot be written.
     """
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(format_lock(lock))
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise DocumentError(f"cannot be written: {error.strerror or error}", subject=str(path)) from None
+    write_atomically(path, format_lock(lock).encode("utf-8"))

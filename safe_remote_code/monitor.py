@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     Rule = Callable[[PackageContext, tuple[object, ...]], str | None]
 
 #: Modules whose own file and process events are theirs, whoever made them necessary.
-#: Two are ours, at work for a load that remote code asks for: one reads the policy and the lock file that the user
-#: chose, one lays out verified text under its digest.
+#: Four are ours, at work for a load that remote code asks for: they read the policy and the lock file that the user
+#: chose and the signatures beside it, remember approved versions, and lay out verified text under its digest.
 _DEPUTIES: Final = (
     "importlib.", "torch._inductor.", "triton.", "safe_remote_code.documents", "safe_remote_code.execute.source_store",
+    "safe_remote_code.signing.store", "safe_remote_code.verify.memory",
 )  # fmt: skip
 #: These call what remote code gives them (`torch._dynamo.disable(f)(path)`, `torch.vmap(f)`), so they are
 #: trusted with code objects, and with files of the compiler's cache and Python sources alone.

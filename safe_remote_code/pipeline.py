@@ -7,6 +7,7 @@ import shlex
 import threading
 import warnings
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
@@ -24,7 +25,8 @@ from .guard import guard
 from .lockfile import DEFAULT_LOCKFILE, Lock, read_lock, write_lock
 from .pinning import locked_package, package_snapshot
 from .policy import Policy, load_policy
-from .verify import VerifiedSnapshot, verify
+from .verify import Surroundings, VerifiedSnapshot, approved, verify
+from .verify.memory import default_memory
 
 if TYPE_CHECKING:
     from .lockfile import LockedPackage
@@ -79,7 +81,9 @@ def load_package(
     with _SESSION.lock:
         key = (ref, chosen.name, id(chosen), path, options)
         known = _SESSION.fresh.get(key)
-        if known is not None and not options.force_download and known[0] == _signature(known[1], path, ref):
+        # Signatures expire and are withdrawn: with trust rules, every load proves them again.
+        again = not options.force_download and not chosen.trust
+        if known is not None and again and known[0] == _signature(known[1], path, ref):
             return known[1]
         with paused():
             loaded = _load(ref, chosen, path, options)
@@ -145,6 +149,8 @@ def _verified_home(
     lock = read_lock(lockfile) if policy.stands("identity") else Lock()
     source = open_source(ref.source, ref.revision or _locked_commit(lock, name), options)
     verified = _verified(ref, source, lock, lockfile, policy)
+    around = Surroundings(lockfile=lockfile, memory=default_memory(), now=datetime.now(UTC))
+    verified = approved(verified, ref.source, policy, around)
     if source.commit is not None:
         _SESSION.commits[name] = source.commit
     # A copy (a Trainer checkpoint) has the grants of the repository that its code was pinned for, and its classes.
@@ -195,7 +201,8 @@ def _verified(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path, policy
     try:
         return verify(closure, ref, lock, pin_command=pin_command(ref, lockfile))
     except NotPinnedError:
-        if policy.pinning != "record" or lock.of_source(str(ref.source)):
+        # What must be signed is not recorded on first use.
+        if policy.pinning != "record" or lock.of_source(str(ref.source)) or policy.trust_for(str(ref.source)):
             raise
         return VerifiedSnapshot(snapshot=closure, package=_record(ref, source, lock, lockfile))
 

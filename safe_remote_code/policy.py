@@ -20,6 +20,7 @@ from .documents import Table, parse_toml, read_bytes
 from .errors import DocumentError
 from .patterns import PATTERN, NamePatterns
 from .shipped import shipped_path
+from .signing.rules import TrustRule, read_keys, read_revoked, read_rule
 
 Wall = Literal["identity", "analysis", "guard", "monitor"]
 WALLS: Final = ("identity", "analysis", "guard", "monitor")
@@ -96,10 +97,14 @@ class Policy:
     pinning: Pinning = "required"
     deferred: Deferred = "guard"
     unsafe_disable: frozenset[str] = frozenset()
+    trust: tuple[TrustRule, ...] = ()
+    revoked: frozenset[str] = frozenset()
     execution: Execution = "in-process"
     worker: WorkerLimits = WorkerLimits()
 
     def __post_init__(self) -> None:
+        if len({rule.name for rule in self.trust}) != len(self.trust):
+            raise DocumentError("two trust rules have one name", subject=self.name, remedy="rename one of them")
         if not self.grants:
             raise DocumentError("grants nothing, so no code could load", subject=self.name, remedy="extend 'default'")
         if not self.allow:
@@ -113,6 +118,10 @@ class Policy:
         """Whether code of `source` may be considered at all. A deny wins over every allow."""
         denied = any(fnmatchcase(source, pattern) for pattern in self.deny)
         return not denied and any(fnmatchcase(source, pattern) for pattern in self.allow)
+
+    def trust_for(self, source: str) -> tuple[TrustRule, ...]:
+        """The rules about signatures that `source` must meet, each of them; with none, the pin alone holds."""
+        return tuple(rule for rule in self.trust if rule.applies_to(source))
 
     def granted(self, source: str) -> Granted:
         """The grants that apply to `source`."""
@@ -195,12 +204,15 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
     grants: list[Grant] = []
     base: dict[str, object] = {}
     deny: list[str] = []
-    disabled: frozenset[str] = frozenset()
+    trust: list[TrustRule] = []
+    disabled, revoked = frozenset[str](), read_revoked(root.tables("revoked"))
     for parent in root.texts("extends"):
         loaded = _load(_parent_path(parent, path), (*seen, path))
         if isinstance(loaded, Policy):
             grants += loaded.grants
             deny += loaded.deny
+            trust += [rule for rule in loaded.trust if rule not in trust]  # two parents may extend one policy
+            revoked |= loaded.revoked
             disabled |= loaded.unsafe_disable
             base |= {"allow": loaded.allow, "pinning": loaded.pinning, "deferred": loaded.deferred}
             base |= {"execution": loaded.execution, "worker": loaded.worker}
@@ -210,6 +222,8 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
     if "name" not in root.values and set(root.values) <= {"format", "grant", "extends"} and not base:
         root.done()
         return tuple(grants)  # a library of grants, of use only to a policy that extends it
+    keys = read_keys(root.tables("key"))
+    trust += [read_rule(table, keys) for table in root.tables("trust")]
     sources, identity, analysis, walls = (root.table(key) for key in ("sources", "identity", "analysis", "walls"))
     worker = root.table("worker")
     policy = Policy(
@@ -220,6 +234,8 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
         pinning=_choice(identity, "pinning", _PINNINGS, str(base.get("pinning", "required"))),  # type: ignore[arg-type]  # checked
         deferred=_choice(analysis, "deferred", _DEFERREDS, str(base.get("deferred", "guard"))),  # type: ignore[arg-type]  # checked
         unsafe_disable=disabled | _disabled(walls),
+        trust=tuple(trust),
+        revoked=revoked,
         execution=_choice(root, "execution", _EXECUTIONS, str(base.get("execution", "in-process"))),  # type: ignore[arg-type]  # checked
         worker=_worker(worker, base.get("worker", WorkerLimits())),  # type: ignore[arg-type]  # one of ours
     )

@@ -22,6 +22,7 @@ _CACHES = tempfile.mkdtemp(prefix="safe-remote-code-tests-")
 
 os.environ |= {
     "XDG_CACHE_HOME": f"{_CACHES}/xdg",
+    "XDG_STATE_HOME": f"{_CACHES}/state",
     "HF_HOME": f"{_CACHES}/hf",
     "HF_MODULES_CACHE": f"{_CACHES}/modules",
     "HF_HUB_OFFLINE": "1",

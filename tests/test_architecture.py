@@ -28,9 +28,11 @@ PACKAGE = ROOT / "safe_remote_code"
 LAYERS = (
     ("words", ("limits", "finding", "shipped", "grammar", "collector")),
     ("errors", ("errors", "events")),
-    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "places")),
+    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "atomic", "places")),
     ("values of these", ("snapshot", "capability", "relative_imports")),
+    ("signatures", ("signing",)),
     ("documents", ("policy", "lockfile")),
+    ("reviews by people", ("audits",)),
     ("stages that look", ("fetch", "verify", "analyse")),
     ("stages that judge", ("admit", "pinning", "config_audit")),
     ("guard", ("guard",)),
@@ -232,7 +234,7 @@ def test_modules_imported_by_name_are_few_and_each_has_its_reason() -> None:
     assert by_name <= set(_BY_NAME), by_name - set(_BY_NAME)
 
 
-@pytest.mark.parametrize("start", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "report", "pinning"])
+@pytest.mark.parametrize("start", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli.audits", "cli.check", "cli.review", "report", "pinning", "audits"])
 def test_what_looks_at_unverified_code_cannot_reach_what_runs_it(start: str) -> None:
     """The same at run time: tests/cli/test_reach.py."""
     reached, waiting = set(), [start]
@@ -271,9 +273,10 @@ def test_the_library_neither_prints_nor_exits_nor_reads_the_environment() -> Non
     }
     # integrations hand a worker the variables that its device needs, by name.
     # execute finds its cache folder, monitor the temporary one; guard shows remote code the variables of its own list;
-    # the abort option ends the process.
-    # startup is told by it what to install, the child of the self-check looks at its own; a child that could not confine itself ends.
-    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard", "startup", "launch", "integrations")}
+    # the abort option ends the process; verify finds the folder where it remembers which versions were approved.
+    # startup is told by it what to install, the child of the self-check looks at its own; a child that could not
+    # confine itself ends.
+    allowed = {(unit, "os.environ") for unit in ("execute", "monitor", "guard", "verify", "startup", "launch", "integrations")}
     allowed |= {("refusal_log", "os._exit"), ("launch", "os._exit"), ("__main__", "sys.exit")}
     assert {item for item in homes if item[0] != "cli"} <= allowed, homes - allowed
 

@@ -15,12 +15,20 @@ from rich.text import Text
 from .. import __version__
 from ..errors import RemoteCodeError
 from .audit import audit
+from .audits import audits
+from .certify import certify
+from .check import check
 from .console import error_lines, tell
 from .exits import CLEAN, INTERNAL, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code
 from .explain import explain
+from .keygen import keygen
 from .pin import pin
 from .policy import policy
+from .review import review
 from .run import run, self_check
+from .sign import sign
+from .suggest import init, suggest
+from .trust import trust
 from .verify import verify
 
 _EPILOG: Final = """\b
@@ -110,7 +118,11 @@ def program(debug: bool) -> None:
     """Pin, verify and audit the Python code of model repositories, without running it."""
 
 
-for _command in (pin, verify, audit, explain, policy, run, self_check):
+_COMMANDS: Final = (
+    pin, verify, audit, explain, policy, keygen, sign, trust, init, check, suggest, review, certify, audits,
+    run, self_check,
+)  # fmt: skip
+for _command in _COMMANDS:
     program.add_command(_command)
 
 

@@ -24,6 +24,10 @@ policy = click.option(
     "--policy", default="default", show_default=True, metavar="POLICY",
     help="A shipped policy (default, strict, explore) or a TOML file.",
 )  # fmt: skip
+password_file = click.option(
+    "--password-file", type=click.Path(path_type=Path, dir_okay=False),
+    help="Its first line is the password of the key, which is asked for otherwise.",
+)  # fmt: skip
 _revision = click.option("--revision", metavar="R", help="Commit, tag or branch of a Hub repository  [default: main]")
 repo_type = click.option(
     "--repo-type", type=click.Choice(["model", "dataset", "space"]), default="model", show_default=True,

@@ -22,16 +22,21 @@ from ..limits import MAX_FILE_BYTES
 from ..lockfile import Lock, LockedPackage, read_lock
 from ..reference import ModuleRef, RepoSource
 from ..report.visible import visible
+from ..signing.key_files import load_public
 from ..snapshot import sha256_hex
 from ..verify import verify as prove
 from . import options
+from .approvals import meets, signed_by
 from .console import Outcome, error_lines, say, tell
 from .exits import REFUSED
+from .model_signature import trusted_signer, verify_model, verify_whole
 from .quoting import command_line
 
 if TYPE_CHECKING:
     from ..fetch import Source
+    from ..signing.keys import PublicKey
 
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _STYLES: Final = {"ok": "green", "absent": "dim"}
 
 
@@ -39,22 +44,49 @@ _STYLES: Final = {"ok": "green", "absent": "dim"}
 @options.sources
 @options.lockfile
 @options.repo_type
-def verify(sources: tuple[str, ...], lockfile: Path, repo_type: str) -> int:
-    """Check each SOURCE against the lock: every pinned file present and equal.
+@click.option("--key", "keys", multiple=True, type=_FILE, help="A public key; each must have signed.")
+@click.option("--trust", metavar="POLICY", help="The trust rules of this policy must be met.")
+@click.option("--full", is_flag=True, help="Every file of the model, not only its code.")
+@click.option("--signature", type=_FILE, help="Check against this OMS bundle (model.sig) instead of the lock.")
+@click.option("--certificate-root", "root", type=_FILE, help="The only roots to believe, in PEM.")
+@click.option("--identity", help="Whose certificate: its e-mail, URI, DNS name or common name, or sha256:FINGERPRINT.")
+def verify(
+    sources: tuple[str, ...], lockfile: Path, repo_type: str, keys: tuple[Path, ...], trust: str | None, full: bool,
+    signature: Path | None, root: Path | None, identity: str | None,
+) -> int:  # fmt: skip
+    """Check each SOURCE against the lock: every pinned file present and equal; with --key or --trust, signed too.
 
     A Hub repository is looked for in the local cache, at its pinned commit; no server is asked.
     """
-    lock = read_lock(lockfile)
+    if signature is None and (root or identity):
+        raise click.UsageError("--certificate-root and --identity go with --signature")
+    if signature is not None and trust is not None:
+        raise click.UsageError("--trust judges approvals of the lock, --signature a bundle: give one of them")
+    signer = None if signature is None else trusted_signer(keys, root, identity)
+    wanted = _Wanted(keys=() if signer else tuple(map(load_public, keys)), trust=trust, full=full)
     outcome = Outcome()
     for location in sources:
         with outcome.each(location):
-            if not _verify(location, repo_type, lock, lockfile):
+            repo = options.named(location, repo_type)
+            if signature is not None and signer is not None:
+                verify_model(repo, lockfile, signature, signer, full=full)
+            elif not _verify(repo, location, lockfile, wanted):
                 outcome.add(REFUSED)
     return outcome.code
 
 
-def _verify(location: str, repo_type: str, lock: Lock, lockfile: Path) -> bool:
-    repo = options.named(location, repo_type)
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What more than the pin is asked for."""
+
+    keys: tuple[PublicKey, ...]
+    trust: str | None
+    full: bool
+
+
+def _verify(repo: RepoSource, location: str, lockfile: Path, wanted: _Wanted) -> bool:
+    lock = read_lock(lockfile)
     pin = command_line(repo, location, lockfile)
     match = _nearest(repo, lock, pin)
     say(Text(visible(f"{repo}: pinned as {match.package.source}, {match.package.digest}"), style="bold"))
@@ -62,6 +94,12 @@ def _verify(location: str, repo_type: str, lock: Lock, lockfile: Path) -> bool:
     tell(line for error in match.refusals for line in error_lines(error))
     good = _proven(match, pin) and set(match.statuses.values()) <= {"ok", "absent"}
     if good:
+        if wanted.keys:
+            say(signed_by(match.package, wanted.keys, lockfile))
+        if wanted.trust:
+            say(meets(match.package, repo, wanted.trust, lockfile))
+        if wanted.full:
+            verify_whole(repo, match.package)
         say(Text(visible(f"{repo}: verified"), style="green"))
     else:
         say(Text(visible(f"{repo}: NOT the pinned code"), style="bold red"))

@@ -119,3 +119,25 @@ class HubSource:
         except Exception as error:  # as above
             raise FetchError(f"cannot be listed: {error}", subject=str(self.repo), remedy="try again") from error
         return sorted(path for path in paths if path.endswith(".py") and "/" not in path)
+
+
+def cached_snapshot(repo: RepoSource, commit: str | None, cache_dir: str | None = None) -> str:
+    """The folder of the Hub cache that holds `repo` at `commit` (None: what `main` was when last asked).
+
+    Raises:
+        FetchError: it was never downloaded.
+    """
+    from huggingface_hub import constants
+
+    name = "--".join([f"{repo.repo_type}s", *repo.location.split("/")])
+    home = os.path.join(cache_dir or constants.HF_HUB_CACHE, name)
+    if commit is None:
+        try:
+            with open(os.path.join(home, "refs", "main"), encoding="ascii") as stream:
+                commit = stream.read(64).strip()
+        except (OSError, ValueError):
+            commit = ""
+    folder = os.path.join(home, "snapshots", commit)
+    if not is_commit(commit) or not os.path.isdir(folder):
+        raise FetchError("not in the local cache", subject=str(repo), remedy="download it first: hf download")
+    return folder

@@ -52,6 +52,8 @@ class _Absent:
         # Where the class has `__getattr__` over items (BatchFeature.data, Module._buffers), it would answer an
         # AttributeError; and so would a mapping of the caller's own, whatever it says now.
         own = getattr(instance, "__dict__", {})
+        if self._name in own:  # put there past `__set__`, as LogRecord takes its `extra`
+            raise GuardViolationError(f"attribute {self._name} would hand raw memory to numpy")
         for held in [own[place] for place in (_OF_MODULES if "_buffers" in own else ("data",)) if place in own]:
             if type(held) not in _INERT and (type(held) not in _EXACT or self._name in held):
                 raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")

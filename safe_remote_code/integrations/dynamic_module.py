@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, final
 
 from ..collector import paused
 from ..errors import RemoteCodeError
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
     import os
 
     from ..policy import Policy
+
+
+@final
+@dataclass(slots=True)
+class Defaults:
+    """What a call that names no policy or no lock file means; `install()` sets it."""
+
+    policy: str | Policy = "default"
+    lockfile: str | Path = DEFAULT_LOCKFILE
+
+
+DEFAULTS: Final = Defaults()
 
 
 def asked_revision(revision: str | None) -> str | None:
@@ -42,13 +55,14 @@ def get_class_from_dynamic_module(
     repo_type: str | None = None,
     code_revision: str | None = None,
     *,
-    policy: str | os.PathLike[str] | Policy = "default",
-    lockfile: str | os.PathLike[str] = DEFAULT_LOCKFILE,
+    policy: str | os.PathLike[str] | Policy | None = None,
+    lockfile: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> type:
     """The class that `class_reference` (`[repo--]module.Class`) names, after every wall said yes.
 
-    As in transformers, but for `policy` (a shipped name, a TOML file or a `Policy`) and `lockfile`.
+    As in transformers, but for `policy` (a shipped name, a TOML file or a `Policy`) and `lockfile`; where they are not
+    given, those of `install()` hold, and without it `default` and `remote-code.lock` in the working directory.
     `proxies` and further keyword arguments are taken and ignored, as there. Without a `revision`,
     the pinned commit is meant, not `main`.
 
@@ -73,7 +87,8 @@ def get_class_from_dynamic_module(
             repo_type=repo_type,
         )
         weights = parse_source(pretrained_model_name_or_path, repo_type)
-        chosen = load_policy(policy)
+        chosen = load_policy(DEFAULTS.policy if policy is None else policy)
+        lockfile = DEFAULTS.lockfile if lockfile is None else lockfile
         if chosen.execution == "worker":
             from .worker.classes import remote_class
 

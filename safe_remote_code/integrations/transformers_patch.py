@@ -28,7 +28,7 @@ from ..policy import Policy, load_policy
 from ..reference import ModuleRef, parse_source
 from ..refusal_log import LOG, ON_REFUSAL, OnRefusal
 from ..snapshot import snapshot
-from .dynamic_module import asked_revision, get_class_from_dynamic_module
+from .dynamic_module import DEFAULTS, Defaults, asked_revision, get_class_from_dynamic_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +76,7 @@ class _Installation:
         if self._destination is not None:
             self._log = open_audit_log(self._destination)
         LOG.on_refusal = self._on_refusal
+        DEFAULTS.policy, DEFAULTS.lockfile = self._policy, self._lockfile
         take_over()
         _rebind(self._originals, self._replacements)
 
@@ -84,6 +85,7 @@ class _Installation:
         _rebind(self._replacements, self._originals)
         give_way()
         LOG.on_refusal = "raise"
+        DEFAULTS.policy, DEFAULTS.lockfile = Defaults().policy, Defaults().lockfile
         if self._log is not None:
             self._log.close()
 
@@ -96,8 +98,7 @@ class _Installation:
             raise LOG.record(RefusedError(message, subject=str(arguments[:1])))
         bound = self._signature.bind(*arguments, **keywords).arguments
         bound.update(bound.pop("kwargs", {}) | bound.pop("deprecated_kwargs", {}))
-        settings: dict[str, Any] = {"policy": self._policy, "lockfile": self._lockfile}
-        return get_class_from_dynamic_module(**bound, **(settings | extra))
+        return get_class_from_dynamic_module(**bound, **extra)
 
     def _get_cached_module_file(
         self,

@@ -38,7 +38,8 @@ _SYS: Final = (
 _RANDOM: Final = ("/dev/urandom", "/dev/random", "/dev/zero")
 _SINKS: Final = ("/dev/null", "/dev/full")
 _CUDA_READ: Final = (
-    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
+    "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/proc/modules", "/sys/bus/pci",
+    "/sys/module", "/sys/class", "/usr/local/cuda", "/usr/share/nvidia", "/etc/nvidia", "/etc/OpenCL", "/opt/nvidia",
     "/run/nvidia-persistenced", "/run/nvidia-ctk-hook",
 )  # fmt: skip
 _CONFIGURATION: Final = "pyvenv.cfg"

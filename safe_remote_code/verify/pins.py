@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..lockfile import Lock, LockedPackage
     from ..reference import ModuleRef
     from ..snapshot import Snapshot
+    from .trust import MetRule
 
 
 @final
@@ -31,12 +32,14 @@ class VerifiedSnapshot:
     """A snapshot with the evidence that it was approved.
 
     `package` is the locked package that holds it; None only if the policy switched the identity
-    wall off, and then `unsafe_unpinned` is the digest of all code of the repository.
+    wall off, and then `unsafe_unpinned` is the digest of all code of the repository. `approved` tells how
+    each trust rule of the policy about it is met.
     """
 
     snapshot: Snapshot
     package: LockedPackage | None
     unsafe_unpinned: str = ""
+    approved: tuple[MetRule, ...] = ()
 
     def __post_init__(self) -> None:
         if self.package is None:
@@ -44,6 +47,8 @@ class VerifiedSnapshot:
                 raise ValueError("a verified snapshot has a pin")
         elif not _holds(self.package, self.snapshot):
             raise DigestMismatchError("the pin is of other bytes", subject=self.package.source)
+        elif any((rule.source, rule.digest) != (self.package.source, self.package.digest) for rule in self.approved):
+            raise ValueError("an approval of another package")
 
     @property
     def package_digest(self) -> str:

@@ -45,7 +45,7 @@ def _reached(loaded: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli", "report", "config_audit"]
+    "module", ["cli.audit", "cli.pin", "cli.verify", "cli.policy", "cli.check", "cli.review", "cli.audits", "cli", "report", "config_audit"]
 )
 def test_importing_it_reaches_nothing_that_runs_code(module: str) -> None:
     assert _reached(_loaded([f"safe_remote_code.{module}"])) == []
@@ -55,7 +55,7 @@ def test_importing_it_reaches_nothing_that_runs_code(module: str) -> None:
     "arguments",
     [
         ("pin", "plain"), ("pin", "plain", "--update"), ("audit", "plain"), ("audit", "plain", "--format", "sarif"),
-        ("policy", "suggest", "plain"), ("policy", "show"), ("explain",),
+        ("policy", "suggest", "plain"), ("policy", "show"), ("explain",), ("review", "plain", "--html", "page.html"),
     ],
 )  # fmt: skip
 def test_working_reaches_nothing_that_runs_code(arguments: tuple[str, ...], tmp_path: Path) -> None:

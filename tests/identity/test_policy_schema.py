@@ -56,7 +56,45 @@ REFUSED_BY_BOTH = {
     "a table that nobody knows": "format = 1\nextends = ['default']\n[sandbox]\nx = 1\n",
     **{case: text for case, (text, _) in MISTAKES.items() if case not in BEYOND_THE_SCHEMA},
 }
+KEY = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----"""
+SIGNED = f'format = 1\nextends = ["default"]\n[[key]]\nname = "alice"\npublic = """\n{KEY}\n"""\n'
+RULE = 'name = "team"\nsources = ["hub:a/*"]\nkeys = ["alice"]\nexpires = "2099-01-01T00:00:00Z"\nwhy = "w"\n'
+REVOKED = f'[[revoked]]\nkey_id = "{"0" * 64}"\nwhy = "w"\n'
+REFUSED_BY_BOTH |= {
+    "a key without its text": 'format = 1\nextends = ["default"]\n[[key]]\nname = "alice"\n',
+    "a key that is a private one": SIGNED.replace("PUBLIC KEY", "PRIVATE KEY"),
+    "a rule without an end": f"{SIGNED}[[trust]]\n{RULE}".replace('expires = "2099-01-01T00:00:00Z"\n', ""),
+    "a rule that ends in a TOML date": f"{SIGNED}[[trust]]\n{RULE}".replace('"2099-01-01T00:00:00Z"', "2099-01-01T00:00:00Z"),
+    "a rule that ends at no time": f"{SIGNED}[[trust]]\n{RULE}".replace("2099-01-01T00:00:00Z", "never"),
+    "a rule without why": f"{SIGNED}[[trust]]\n{RULE}".replace('why = "w"\n', ""),
+    "a rule with an empty why": f"{SIGNED}[[trust]]\n{RULE}".replace('why = "w"', 'why = " "'),
+    "a rule without keys": f"{SIGNED}[[trust]]\n{RULE}".replace('keys = ["alice"]\n', ""),
+    "a rule with no key": f"{SIGNED}[[trust]]\n{RULE}".replace('["alice"]', "[]"),
+    "a rule without sources": f"{SIGNED}[[trust]]\n{RULE}".replace('sources = ["hub:a/*"]\n', ""),
+    "a rule with no source": f"{SIGNED}[[trust]]\n{RULE}".replace('["hub:a/*"]', "[]"),
+    "a rule of an odd name": f"{SIGNED}[[trust]]\n{RULE}".replace('"team"', '"../team"'),
+    "a threshold of zero": f"{SIGNED}[[trust]]\n{RULE}threshold = 0\n",
+    "a threshold that is text": f"{SIGNED}[[trust]]\n{RULE}threshold = '1'\n",
+    "a threshold that is a boolean": f"{SIGNED}[[trust]]\n{RULE}threshold = true\n",
+    "a minimum version of zero": f"{SIGNED}[[trust]]\n{RULE}minimum_version = 0\n",
+    "an unknown key of a rule": f"{SIGNED}[[trust]]\n{RULE}optional = true\n",
+    "a revocation of a name": f"{SIGNED}[[revoked]]\nkey_id = 'alice'\nwhy = 'w'\n",
+    "a revocation without why": f"{SIGNED}[[revoked]]\nkey_id = '{'0' * 64}'\n",
+    "a revocation with an unknown key": f"{SIGNED}{REVOKED}since = 'now'\n",
+}  # fmt: skip
+#: Only the loader sees these: the schema does not compare keys.
+REFUSED_BY_THE_LOADER = {
+    "a key that nobody named": f"{SIGNED}[[trust]]\n{RULE}".replace('["alice"]', '["bob"]'),
+    "a name for two keys": SIGNED + SIGNED[SIGNED.index("[[key]]") :],
+    "one key under two names": SIGNED + SIGNED[SIGNED.index("[[key]]") :].replace("alice", "bob") + f"[[trust]]\n{RULE}".replace('["alice"]', '["alice", "bob"]'),
+    "a threshold over the number of keys": f"{SIGNED}[[trust]]\n{RULE}threshold = 2\n",
+    "two rules of one name": f"{SIGNED}[[trust]]\n{RULE}[[trust]]\n{RULE}",
+    "no key at all": SIGNED.replace("MCowBQ", "AAAAAA"),
+}  # fmt: skip
 GOOD = {
+    "a trust rule": f"{SIGNED}[[trust]]\n{RULE}threshold = 1\nminimum_version = 3\n{REVOKED}",
     "a wall off": 'format = 1\nextends = ["default"]\n[walls]\nunsafe_disable = ["guard"]\n',
     "a worker": "format = 1\nextends = ['default']\nexecution = 'worker'\n[worker]\nreply_seconds = 1\nmemory_bytes = 0\n",
     "everything at once": 'format = 1\nname = "x"\nwhy = "w"\nextends = ["default", "libraries/torch"]\n[sources]\nallow = ["*"]\n'
@@ -82,6 +120,24 @@ def test_what_the_schema_refuses_the_loader_refuses(case: str, tmp_path: Path) -
     (tmp_path / "p.toml").write_text(text)
     with pytest.raises(DocumentError):
         load_policy(tmp_path / "p.toml")
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_THE_LOADER)
+def test_trust_that_could_not_hold_is_refused(case: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(REFUSED_BY_THE_LOADER[case])
+    with pytest.raises(DocumentError):
+        load_policy(tmp_path / "p.toml")
+
+
+def test_trust_is_inherited_and_a_revocation_for_good(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f"{SIGNED}[[trust]]\n{RULE}{REVOKED}")
+    (tmp_path / "b.toml").write_text('format = 1\nextends = ["a.toml"]\n')
+    (tmp_path / "c.toml").write_text('format = 1\nextends = ["a.toml", "b.toml"]\n')
+    for name in ("b.toml", "c.toml"):
+        policy = load_policy(tmp_path / name)
+        assert [rule.name for rule in policy.trust_for("hub:a/x")] == ["team"]
+        assert policy.trust_for("hub:b/x") == ()
+        assert policy.revoked == {"0" * 64}
 
 
 @pytest.mark.parametrize("case", GOOD)

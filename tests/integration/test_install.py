@@ -224,3 +224,20 @@ def test_a_class_that_was_loaded_natively_is_not_used_after_installation(tmp_pat
     with installed(lockfile=tmp_path / "lock"):
         assert all(is_guarded(kind) for kind in load())
     assert not any(is_guarded(kind) for kind in load())
+
+
+def test_a_direct_call_is_under_the_installed_policy_and_lock_file(tmp_path: Path) -> None:
+    """Else trust rules of the installed policy would be passed over without a word."""
+    from safe_remote_code import get_class_from_dynamic_module
+
+    folder = tiny(tmp_path / "direct")
+    pin_folder(folder, tmp_path / "lock")
+    denying = tmp_path / "deny.toml"
+    denying.write_text('format = 1\nextends = ["default"]\n[sources]\ndeny = ["*"]\n')
+    with installed(lockfile=tmp_path / "lock"):
+        assert is_guarded(get_class_from_dynamic_module("configuration_tiny.TinyConfig", folder))
+        with installed(denying, tmp_path / "lock"), pytest.raises(RefusedError, match="does not allow"):
+            get_class_from_dynamic_module("configuration_tiny.TinyConfig", folder)
+        assert is_guarded(get_class_from_dynamic_module("configuration_tiny.TinyConfig", folder))
+    with pytest.raises(RefusedError, match="not pinned"):
+        get_class_from_dynamic_module("configuration_tiny.TinyConfig", tiny(tmp_path / "other", "B"))
