@@ -72,7 +72,7 @@ def _tried(process: WorkerProcess, repo: RepoSource, commit: str | None, policy:
         confinement=confinement(
             repository_roots(repo, None), process.scratch.writable, memory_bytes=policy.worker.memory_bytes
         ),
-        policy=open_policy, lockfile=str(process.scratch.path / "no.lock"), threads=1, hub_cache=None,
+        policy=open_policy, lockfile=str(process.scratch.path / "no.lock"), threads=1,
     )  # fmt: skip
     kind, answer = process.channel.ask("start", Encoder().encode(start.body()))
     if kind == "failure":

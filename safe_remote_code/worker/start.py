@@ -26,7 +26,6 @@ class Start:
     policy: Policy
     lockfile: str
     threads: int
-    hub_cache: str | None
 
     def body(self) -> dict[str, object]:
         """As plain values."""
@@ -40,7 +39,6 @@ class Start:
             },
             "lockfile": self.lockfile,
             "threads": self.threads,
-            "hub_cache": self.hub_cache,
         }  # fmt: skip
 
     @classmethod
@@ -55,7 +53,6 @@ class Start:
             policy=replace(Policy(**policy), execution="in-process"),
             lockfile=str(Path(body["lockfile"])),
             threads=body["threads"],
-            hub_cache=body["hub_cache"],
         )
 
 

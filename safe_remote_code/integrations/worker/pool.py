@@ -73,7 +73,7 @@ class Worker:
         self._end = weakref.finalize(self, process.channel.end, "its last model was dropped")
         start = Start(
             confinement=_confinement(home, process.scratch.writable), policy=home.policy,
-            lockfile=str(home.lockfile), threads=_threads(), hub_cache=home.hub_cache,
+            lockfile=str(home.lockfile), threads=_threads(),
         )  # fmt: skip
         self.status = checked_text(self._asked("start", start.body(), loading=True), 1 << 16)
 
