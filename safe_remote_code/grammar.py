@@ -97,10 +97,11 @@ INTROSPECTION: Final = frozenset(
 
 
 #: Names that trusted code acts upon: transformers loads native kernels of any Hub repository that a
-#: class lists here, whatever `trust_remote_code` says (modeling_utils, `allow_all_kernels`).
+#: class lists here, whatever `trust_remote_code` says (modeling_utils, `allow_all_kernels`); scipy executes the text.
 _ACTED_UPON: Final = frozenset(
-    ["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal"]
-)
+    ["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal",
+     "_parse_arg_template"]
+)  # fmt: skip
 
 
 def is_dunder(name: str) -> bool:
@@ -122,7 +123,7 @@ def refused_attribute_store(name: str) -> str | None:
     if name in INTROSPECTION or (is_dunder(name) and name not in WRITABLE):
         return "is a special attribute that may not be assigned"
     if name in _ACTED_UPON:
-        return "makes transformers load native code"
+        return "makes trusted code load native code or execute text"
     return None
 
 
@@ -141,5 +142,5 @@ def refused_binding(name: str) -> str | None:
     if is_dunder(name) and name not in DECLARABLE | DEFINABLE:
         return "is a special name that may not be bound"
     if name in _ACTED_UPON:
-        return "makes transformers load native code"
+        return "makes trusted code load native code or execute text"
     return None

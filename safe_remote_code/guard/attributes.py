@@ -12,6 +12,7 @@ import logging
 import operator
 import string
 import sys
+import types
 import typing
 from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
@@ -21,11 +22,12 @@ from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..grammar import CHECKED, refused_attribute, refused_attribute_store
 from ..refusal_log import LOG
+from . import ownership
 from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .memory import is_withheld, real_class, shown_class
-from .ownership import definer, is_remote_globals, owns_callable, owns_class
+from .ownership import Sealed, definer, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +35,23 @@ if TYPE_CHECKING:
     from .context import PackageContext
 
 _MISSING: Final = object()
-#: Objects whose attributes belong to the whole process.
-_SHARED: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, logging.Logger, logging.Handler)
+#: `Counter[int]`: reads, and for those of `typing` writes as well, go on to the class that it stands for.
+_ALIASES: Final = (types.GenericAlias, typing._BaseGenericAlias)  # type: ignore[attr-defined]  # typing's own
+#: Objects whose attributes belong to the whole process, or to us.
+_SHARED: Final = (
+    type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, logging.Logger, logging.Handler, Sealed, *_ALIASES,
+)  # fmt: skip
 _READERS: Final = frozenset([operator.attrgetter, operator.itemgetter, operator.methodcaller])
+#: Of `scipy.stats.norm` and its like: `exec(self._parse_arg_template)` wherever one is made or copied.
+_EXECUTING: Final = frozenset(
+    ["scipy.stats._continuous_distns", "scipy.stats._discrete_distns", "scipy.stats._distn_infrastructure"]
+)
+#: Their `__getattr__` or `__getattribute__` answers with what the instance itself holds.
+_HOLDERS: Final = frozenset(
+    ["torch.nn.modules.module.Module", "transformers.feature_extraction_utils.BatchFeature",
+     "transformers.tokenization_utils_base.BatchEncoding", "transformers.configuration_utils.PretrainedConfig",
+     "transformers.configuration_utils.PreTrainedConfig"]
+)  # fmt: skip
 _OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
 
 
@@ -65,6 +81,8 @@ def write(receiver: object) -> object:
         GuardViolationError: a module, or a class, function or logger that it does not own.
     """
     if isinstance(receiver, _SHARED):
+        return _write_shared(receiver)
+    if isinstance(receiver, ownership.shared_kinds) and not owns_class(type(receiver)):
         return _write_shared(receiver)
     return receiver
 
@@ -101,6 +119,8 @@ def type_of(receiver: object) -> type:
 
 
 def _shown(cls: type) -> type:
+    if cls.__module__ in _EXECUTING:
+        _refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
     if cls in _READERS:  # `Path.drive.fget` is an attrgetter: its class would make others
         _refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
     return shown_class(cls)
@@ -227,9 +247,10 @@ class Attributes:
         value = getattr(receiver, name)
         if entry.capability in self._context.granted.capabilities:
             return value
-        if entry.receivers and not _is_one_of(receiver, entry.receivers):
+        forwarded = _is_forwarded(receiver, name)
+        if entry.receivers and not forwarded and not _is_one_of(receiver, entry.receivers):
             return value
-        if self._is_own(receiver, name, held=bool(entry.receivers)):
+        if not forwarded and self._is_own(receiver, name, held=bool(entry.receivers)):
             # What remote code made, it may hold; but a saving method of its own, when remote code
             # calls it, is not a call by the user and opens no folder for writing.
             return (
@@ -311,10 +332,33 @@ class Attributes:
 
 
 def _behind(receiver: object) -> object:
-    """The object that a `super()` speaks for, or `receiver` itself."""
+    """The object that a `super()` or an alias speaks for, or `receiver` itself."""
     if issubclass(type(receiver), super):
         return super.__dict__["__self__"].__get__(receiver)
+    while issubclass(type(receiver), _ALIASES):
+        if isinstance(receiver, types.GenericAlias):
+            receiver = types.GenericAlias.__dict__["__origin__"].__get__(receiver)
+        else:
+            receiver = object.__getattribute__(receiver, "__dict__").get("__origin__")
     return receiver
+
+
+def _is_forwarded(receiver: object, name: str) -> bool:
+    """Whether `receiver` has `name` of an object that it wraps (an alias, `OptimizedModule`), and not of its own."""
+    if isinstance(receiver, type | super | Sealed):
+        return False
+    kind = type(receiver)
+    try:
+        held = object.__getattribute__(receiver, "__dict__")
+    except AttributeError:
+        held = {}
+    if name in held or definer(kind, name) is not None:
+        return False
+    reader = definer(kind, "__getattr__")
+    answers = [definer(kind, "__getattribute__") or object, *([] if reader is None else [reader])]
+    return answers == [object] or not all(
+        cls is object or owns_class(cls) or f"{cls.__module__}.{cls.__qualname__}" in _HOLDERS for cls in answers
+    )
 
 
 def _is_one_of(receiver: object, dotted: tuple[str, ...]) -> bool:
@@ -379,7 +423,7 @@ def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) 
 
 def _constructor(value: Callable[..., object]) -> Callable[..., object]:
     if is_withheld(value):
-        _refuse("__new__ of numpy.ndarray, which takes a buffer as raw memory")
+        _refuse("__new__ of a class that is known by its stand-in, such as numpy.ndarray")
 
     def construct(cls: type, *arguments: object, **keywords: object) -> object:
         if not isinstance(cls, type) or issubclass(cls, type) or shown_class(cls) is not cls:

@@ -12,7 +12,7 @@ import enum
 import importlib
 import importlib.util
 import sys
-from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
@@ -21,6 +21,7 @@ from ..refusal_log import LOG
 from .mediated.compiling import watch_compiled_calls
 from .memory import armour_libraries, shown_class
 from .ownership import owns_class
+from .shown import read_only, share
 from .tombstone import Tombstone
 
 if TYPE_CHECKING:
@@ -204,7 +205,10 @@ class Facades:
         sink = shipped_capabilities().sink(home) if home else None
         if sink is not None and sink.capability not in self._granted.capabilities:
             return self._tombstone(full)  # a sink under another name is a sink
-        return shown_class(real) if isinstance(real, type) else _read_only(real)
+        if isinstance(real, type):
+            return shown_class(real)
+        share(real)
+        return read_only(real)
 
     def _defined_in_granted_place(self, real: object) -> bool:
         home = _home(real)
@@ -249,16 +253,3 @@ def _home(real: object) -> str:
         return ""
     module, name = getattr(real, "__module__", None), getattr(real, "__qualname__", "")
     return f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else ""
-
-
-def _read_only(real: object) -> object:
-    """Containers of a library are shown, not handed over."""
-    if isinstance(real, dict):
-        return MappingProxyType(real)
-    if type(real) is list:
-        return list(real)
-    if type(real) is set:
-        return frozenset(real)
-    if any(base.__qualname__ == "GeneralInterface" for base in type(real).__mro__):
-        return type(real)()  # transformers' registries of functions: same entries, assignments stay here
-    return real

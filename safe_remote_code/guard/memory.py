@@ -19,6 +19,7 @@ from types import FunctionType
 from typing import Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
+from .ownership import share_kind
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -107,6 +108,12 @@ def armour_libraries() -> None:
         cls = getattr(sys.modules.get(module), name, None)
         if isinstance(cls, type):
             armour(cls)
+    for dotted in _ATTRIBUTE_WRITERS:
+        module, _, name = dotted.rpartition(".")
+        cls = getattr(sys.modules.get(module), name, None)
+        if isinstance(cls, type):
+            stand_in(cls, _WRITERS)
+            share_kind(cls)
 
 
 def _armour_enums() -> None:
@@ -130,9 +137,7 @@ class _StandInMeta(type):
     """A class that stands for another in questions about types, and for nothing else."""
 
     def __call__(cls, *_arguments: object, **_keywords: object) -> NoReturn:
-        raise GuardViolationError(
-            f"{cls.__name__}() takes a buffer as raw memory; use numpy.array, zeros, empty or asarray"
-        )
+        raise GuardViolationError(f"{cls.__name__}() {_WHY[cls]}")
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, _REAL[cls])
@@ -141,25 +146,37 @@ class _StandInMeta(type):
         return subclass is cls or issubclass(subclass, _REAL[cls])
 
     def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or _REAL[cls].__qualname__ in _OPAQUE:
             raise AttributeError(name)
         return getattr(_REAL[cls], name)
 
 
 _REAL: Final[dict[type, type]] = {}
 _STAND_INS: Final[dict[type, type]] = {}
+_WHY: Final[dict[type, str]] = {}
+_BUFFERS: Final = "takes a buffer as raw memory; use numpy.array, zeros, empty or asarray"
+_WRITERS: Final = "writes an attribute of whatever it is called with"
+#: `setattr(module, self.name, self.compute_weight(module))`: a subclass would choose what, its caller where.
+_ATTRIBUTE_WRITERS: Final = (
+    "torch.nn.utils.weight_norm.WeightNorm", "torch.nn.utils.spectral_norm.SpectralNorm",
+    "torch.nn.utils.prune.BasePruningMethod", "torch.nn.utils.prune.L1Unstructured",
+    "torch.nn.utils.prune.LnStructured", "torch.nn.utils.prune.RandomUnstructured",
+    "torch.nn.utils.prune.RandomStructured", "torch.nn.utils.prune.Identity",
+    "torch.nn.utils.prune.PruningContainer", "torch.nn.utils.prune.CustomFromMask",
+)  # fmt: skip
+_OPAQUE: Final = frozenset(name.rpartition(".")[2] for name in _ATTRIBUTE_WRITERS)
 
 
 def _refuse_subclass(cls: type, **_: object) -> NoReturn:
-    raise GuardViolationError("a subclass of ndarray would have its constructor")
+    raise GuardViolationError("a subclass would have what its stand-in keeps away")
 
 
-def stand_in(real: type) -> type:
+def stand_in(real: type, why: str = _BUFFERS) -> type:
     """What remote code gets in the place of the class `real`."""
     if real not in _STAND_INS:
         made = _StandInMeta(real.__name__, (), {"__module__": real.__module__, "__init_subclass__": _refuse_subclass,
                                                 "__class_getitem__": classmethod(lambda cls, item: cls)})  # fmt: skip
-        _REAL[made] = real
+        _REAL[made], _WHY[made] = real, why
         _STAND_INS[real] = made
     return _STAND_INS[real]
 

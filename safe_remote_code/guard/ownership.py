@@ -56,6 +56,23 @@ def context_of_thread() -> PackageContext | None:
     return _THREADS.get(thread) if thread is not None else None
 
 
+#: Kinds of library objects that are one for all, such as `scipy.stats.norm`.
+shared_kinds: tuple[type, ...] = ()
+
+
+def share_kind(kind: type) -> None:
+    """Note that instances of `kind` belong to the library that made them."""
+    global shared_kinds
+    if kind not in shared_kinds:
+        shared_kinds = (*shared_kinds, kind)
+
+
+class Sealed:
+    """Marks the classes of ours whose instances remote code holds: it may not change them."""
+
+    __slots__ = ()
+
+
 def register_class(cls: type) -> None:
     """Mark `cls` as made by remote code."""
     _CLASSES.add(cls)

@@ -37,7 +37,7 @@ class Runtime:
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
             **libraries.replacements(context),
-            **registries.replacements(),
+            **registries.replacements(context),
         }
         self._facades = Facades(context.granted, makers)
         self.builtins = self._builtins(fixed["builtins.open"])

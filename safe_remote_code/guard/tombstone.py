@@ -11,10 +11,11 @@ from typing import NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
+from .ownership import Sealed
 
 
 @final
-class Tombstone:
+class Tombstone(Sealed):
     """Stands for a name that is not granted. Looking at it is harmless; using it raises."""
 
     __slots__ = ("__name__", "_source")

@@ -9,7 +9,7 @@ and made exact before the library saw them.
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from ..context import downloading_own_files, exact_path
@@ -38,8 +38,12 @@ def mediated_call(
     def call(*arguments: object, **keywords: object) -> object:
         if kind is None:
             return function(*arguments, **keywords)
+        act = function
         if isinstance(receiver, PurePath):
-            _check(receiver, kind, context, function)
+            # A path of our own of the text that was checked: a class of remote code may say something else next time.
+            text = exact_path(receiver)
+            _check(text, kind, context, function)
+            act = getattr(Path(text), function.__name__)
         exact = [
             _argument(item, kind, context, function, first=all_paths or index == 0)
             for index, item in enumerate(arguments)
@@ -49,8 +53,8 @@ def mediated_call(
             raise context.violation(f"{_name(function)}: weights_only=False unpickles objects", "deserialise")
         if kind == "read-path" and exact and exact[0] in context.repositories:
             with downloading_own_files():
-                return function(*exact, **named)
-        return function(*exact, **named)
+                return act(*exact, **named)
+        return act(*exact, **named)
 
     call.__name__ = getattr(function, "__name__", "call")
     call.__doc__ = getattr(function, "__doc__", None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from ...limits import MAX_GUARDED_READ_BYTES
 from ..context import exact_path
+from ..ownership import Sealed
 from .calls import mediated_call
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _WRITE_FLAGS: Final = {
 
 
 @final
-class _WriteStream(io.BytesIO):
+class _WriteStream(io.BytesIO, Sealed):
     """Bytes that are written to their target when the stream is flushed for good."""
 
     def close(self) -> None:

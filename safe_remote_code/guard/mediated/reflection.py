@@ -16,7 +16,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..annotations import inert, resolved, without_text
-from ..ownership import is_remote_globals, owns_callable, owns_class
+from ..ownership import Sealed, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,14 @@ def _signature(obj: Any, *, follow_wrapped: bool = True) -> inspect.Signature:
         ]
         found = found.replace(parameters=shown)
     return found.replace(return_annotation=_shown(found.return_annotation))
+
+
+def _full_argument_spec(func: Any) -> inspect.FullArgSpec:
+    """`inspect.getfullargspec`, of annotations and defaults as `inspect.signature` shows them."""
+    if not _is_honest(func):
+        raise TypeError("unsupported callable")
+    found = inspect.getfullargspec(func)
+    return found._replace(annotations={name: _shown(value) for name, value in found.annotations.items()})
 
 
 def _of_source(function: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -129,7 +137,7 @@ def _namespace(holder: Any) -> dict[str, Any]:
 
 
 @final
-class _Fields:
+class _Fields(Sealed):
     """`typing.NamedTuple` or `TypedDict`: as a base they are themselves; called, they take no text as a type."""
 
     def __init__(self, real: Any) -> None:
@@ -168,6 +176,7 @@ def replacements(import_module: Callable[[str, str | None], object], read: Reade
         "functools.update_wrapper": update_wrapper,
         "copy.deepcopy": _deepcopy,
         "inspect.signature": _signature,
+        "inspect.getfullargspec": _full_argument_spec,
         "inspect.getsource": _of_source(inspect.getsource),
         "inspect.getsourcelines": _of_source(inspect.getsourcelines),
         "typing.get_type_hints": hints, "typing_extensions.get_type_hints": hints,

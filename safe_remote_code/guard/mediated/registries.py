@@ -7,11 +7,12 @@ an entry that it does not own. Decorators that write to their argument take only
 from __future__ import annotations
 
 import abc
+import functools
 import importlib
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
-from ..ownership import owns_callable, owns_class
+from ..ownership import Sealed, owns_callable, owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +86,59 @@ def _writable(target: Any) -> Any:
     return write(target) if isinstance(target, type | FunctionType) else target
 
 
-def replacements() -> dict[str, Callable[[], object]]:
-    """Makers of the decorators by dotted name."""
-    return {name: (lambda name=name: _own_only(name)) for name in _DECORATORS}  # type: ignore[misc]  # bound now
+@final
+class _Pipelines(Sealed):
+    """`PIPELINE_REGISTRY`, of which remote code may announce new tasks for pipelines of its own."""
+
+    def __init__(self, context: PackageContext) -> None:
+        def register_pipeline(task: str, pipeline_class: type, *arguments: Any, **keywords: Any) -> None:
+            real = importlib.import_module("transformers.pipelines").PIPELINE_REGISTRY
+            known = real.supported_tasks.get(task, {}).get("impl", pipeline_class)
+            if not owns_class(pipeline_class) or not owns_class(known) or task in real.task_aliases:
+                raise context.violation(f"registering the pipeline {task!r:.80}", "monkey-patch", "register_pipeline")
+            real.register_pipeline(str(task), pipeline_class, *arguments, **keywords)
+
+        self.register_pipeline = register_pipeline
+
+    def get_supported_tasks(self) -> list[str]:
+        """As of the real registry."""
+        return list(importlib.import_module("transformers.pipelines").PIPELINE_REGISTRY.get_supported_tasks())
+
+
+#: Take an instance of a module, to which they add attributes, and whose class some of them change.
+_MODULE_CHANGERS: Final = (
+    "torch.nn.utils.weight_norm.weight_norm", "torch.nn.utils.weight_norm.remove_weight_norm",
+    "torch.nn.utils.spectral_norm.spectral_norm", "torch.nn.utils.spectral_norm.remove_spectral_norm",
+    "torch.nn.utils.parametrizations.weight_norm", "torch.nn.utils.parametrizations.spectral_norm",
+    "torch.nn.utils.parametrizations.orthogonal", "torch.nn.utils.parametrize.register_parametrization",
+    "torch.nn.utils.parametrize.remove_parametrizations", "torch.nn.utils.prune.l1_unstructured",
+    "torch.nn.utils.prune.random_unstructured", "torch.nn.utils.prune.ln_structured", "torch.nn.utils.prune.remove",
+    "torch.nn.utils.prune.identity",
+)  # fmt: skip
+
+
+def _on_module(name: str, context: PackageContext) -> Callable[..., object]:
+    module, _, attribute = name.rpartition(".")
+    real = getattr(importlib.import_module(module), attribute)
+
+    @functools.wraps(real)
+    def change(target: Any, *arguments: Any, **keywords: Any) -> object:
+        cls = type(target)
+        # torch gives each parametrized module a class of its own to write to; where it sees `parametrizations`, it
+        # believes that this has been done.
+        done = cls.__name__.startswith("Parametrized") or owns_class(cls) or not hasattr(target, "parametrizations")
+        if not done or not issubclass(cls, importlib.import_module("torch.nn").Module):
+            raise context.violation(f"{name} of something that is not a module of its own", "monkey-patch", name)
+        return real(target, *arguments, **keywords)
+
+    return change
+
+
+def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
+    """Makers of the replacements by dotted name."""
+    makers: dict[str, Callable[[], object]] = {"transformers.pipelines.PIPELINE_REGISTRY": lambda: _Pipelines(context)}
+    for name in _DECORATORS:
+        makers[name] = lambda name=name: _own_only(name)  # type: ignore[misc]  # bound now
+    for name in _MODULE_CHANGERS:
+        makers[name] = lambda name=name: _on_module(name, context)  # type: ignore[misc]  # bound now
+    return makers

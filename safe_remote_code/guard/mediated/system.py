@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 
 from ..memory import armour
+from ..ownership import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ armour(_Namespace)
 
 
 @final
-class _Environment(Mapping[str, str]):
+class _Environment(Mapping[str, str], Sealed):
     """`os.environ` with the named variables only; assignments stay with the package."""
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class _Environment(Mapping[str, str]):
 
 
 @final
-class _Stream:
+class _Stream(Sealed):
     """`sys.stdout` or `sys.stderr`: text out, and nothing else of the real stream."""
 
     __slots__ = ("_name",)
@@ -145,7 +146,7 @@ def replacements(
 
 
 @final
-class _Modules(Mapping[str, object]):
+class _Modules(Mapping[str, object], Sealed):
     """`sys.modules`, whose values are the views that an import would give."""
 
     def __init__(self, load: Callable[[str], object]) -> None:

@@ -1,0 +1,78 @@
+"""What a facade hands out that is neither a class nor a function: containers as views, other objects not to be changed.
+
+Guarantee: no container of a library is handed over, whatever is asked of its view; and an object that is
+one for all, such as `scipy.stats.norm`, is noted, so that `guard write` refuses to change it.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, final
+
+from .ownership import Sealed, share_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PLAIN_DICTS: Final = (dict, OrderedDict, defaultdict, Counter)
+#: Flags that real code sets (`torch.backends.cuda.matmul.allow_tf32`), and what is ours.
+_WRITABLE_KINDS: Final = ("torch.backends.", "safe_remote_code.")
+
+
+def share(real: object) -> None:
+    """A library's object that is no class, function or value is one for all: its kind may not be written to."""
+    kind = type(real)
+    top = kind.__module__.partition(".")[0]
+    if top not in sys.stdlib_module_names and not kind.__module__.startswith(_WRITABLE_KINDS) and not callable(
+        getattr(kind, "__torch_function__", None)
+    ):
+        share_kind(kind)
+
+
+def read_only(real: object) -> object:
+    """Containers of a library are shown, not handed over."""
+    if isinstance(real, dict):
+        # Of a copy: `proxy == x` and `proxy | x` hand the mapping itself to the `__eq__` and `__ror__` of `x`.
+        return MappingProxyType(_copied(real)) if type(real) in _PLAIN_DICTS else _View(real)
+    if type(real) in (list, set):
+        return _copied(real)
+    if any(base.__qualname__ == "GeneralInterface" for base in type(real).__mro__):
+        return type(real)()  # transformers' registries of functions: same entries, assignments stay here
+    return real
+
+
+def _copied(value: Any) -> Any:
+    """`value`, or a copy of the containers that it is made of."""
+    if type(value) in (dict, OrderedDict):
+        return type(value)((key, _copied(item)) for key, item in value.items())
+    if type(value) in (list, set, tuple):
+        return type(value)(map(_copied, value))
+    return copy.copy(value) if type(value) in _PLAIN_DICTS else value
+
+
+@final
+class _View(Mapping[object, object], Sealed):
+    """A library's mapping with a look-up of its own (`ACT2FN`, `MODEL_MAPPING`), to be read."""
+
+    def __init__(self, real: Mapping[object, object]) -> None:
+        _VIEWED[id(self)] = (self, real)
+
+    def __getitem__(self, key: object) -> object:
+        return _VIEWED[id(self)][1][key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in _VIEWED[id(self)][1]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(list(_VIEWED[id(self)][1]))
+
+    def __len__(self) -> int:
+        return len(_VIEWED[id(self)][1])
+
+
+#: By `id`, and alive: remote code holds the view, and must find nothing on it.
+_VIEWED: Final[dict[int, tuple[_View, Mapping[object, object]]]] = {}
