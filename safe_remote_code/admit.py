@@ -75,7 +75,7 @@ def findings(analysis: Analysis, policy: Policy, source: str) -> tuple[Finding, 
     granted = policy.granted(source)
     verdicts: dict[str, _Verdict] = {}
     packages = {use.name.rpartition(".")[0] for use in analysis.uses if use.how == "import"}
-    found = list(analysis.findings)
+    found = [*analysis.findings, *(() if policy.stands("guard") else analysis.unguarded)]
     spoken = {(item.path, item.line, item.column) for item in found if item.rule == "library-as-value"}
     for use in analysis.uses:
         if is_plain_builtin(use.name) or is_refused_builtin(use.name):

@@ -18,7 +18,7 @@ from .builtin_names import is_plain_builtin
 from .context import Context
 from .imports import surely_imported
 from .names import Resolver
-from .rules import RULES, unknown_syntax, unreadable
+from .rules import RULES, unknown_syntax, unowned_write, unreadable
 from .use import Use
 from .uses import USE_NODES, uses_of
 from .walk import FileWalk
@@ -36,10 +36,14 @@ _Dispatch = dict[type[ast.AST], tuple["Check", ...]]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What the analysis of the snapshot with digest `digest` found; independent of any policy."""
+    """What the analysis of the snapshot with digest `digest` found; independent of any policy.
+
+    `unguarded`: what is a finding only where the guard is switched off.
+    """
 
     digest: str
     findings: tuple[Finding, ...] = field(repr=False)
+    unguarded: tuple[Finding, ...] = field(default=(), repr=False)
     uses: tuple[Use, ...] = field(repr=False)
     capabilities: tuple[str, ...] = ()
 
@@ -76,7 +80,8 @@ def analyse(snapshot: Snapshot) -> Analysis:
     uses = _judge(walks, findings)
     return Analysis(
         digest=snapshot.digest,
-        findings=tuple(sorted(findings)),
+        findings=tuple(sorted(item for item in findings if item.rule != unowned_write.RULE.id)),
+        unguarded=tuple(sorted(item for item in findings if item.rule == unowned_write.RULE.id)),
         uses=tuple(sorted(uses)),
         capabilities=_capabilities(uses),
     )

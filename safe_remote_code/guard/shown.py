@@ -11,8 +11,10 @@ import sys
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
+from ..errors import GuardViolationError
+from ..refusal_log import LOG
 from .ownership import Sealed, share_kind
 
 if TYPE_CHECKING:
@@ -69,6 +71,12 @@ class _View(Mapping[object, object], Sealed):
 
     def __iter__(self) -> Iterator[object]:
         return iter(list(_VIEWED[id(self)][1]))
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise LOG.record(GuardViolationError(f"entry {key!r:.60} of a library's mapping may not be changed"))
+
+    def __delitem__(self, key: object) -> NoReturn:
+        self[key] = None
 
     def __len__(self) -> int:
         return len(_VIEWED[id(self)][1])

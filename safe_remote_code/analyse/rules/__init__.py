@@ -27,6 +27,7 @@ from . import (
     ungranted_import,
     ungranted_name,
     unknown_syntax,
+    unowned_write,
     unreadable,
 )
 
@@ -56,6 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     sink_name.RULE,
     large_constant.RULE,
     mediated_name.RULE,
+    unowned_write.RULE,
     ungranted_import.RULE,
     ungranted_name.RULE,
 )

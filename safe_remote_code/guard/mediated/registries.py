@@ -93,10 +93,11 @@ class _Pipelines(Sealed):
     def __init__(self, context: PackageContext) -> None:
         def register_pipeline(task: str, pipeline_class: type, *arguments: Any, **keywords: Any) -> None:
             real = importlib.import_module("transformers.pipelines").PIPELINE_REGISTRY
-            known = real.supported_tasks.get(task, {}).get("impl", pipeline_class)
-            if not owns_class(pipeline_class) or not owns_class(known) or task in real.task_aliases:
+            taken = type(task) is not str or task in real.task_aliases
+            known = pipeline_class if taken else real.supported_tasks.get(task, {}).get("impl", pipeline_class)
+            if taken or not all(isinstance(item, type) and owns_class(item) for item in (pipeline_class, known)):
                 raise context.violation(f"registering the pipeline {task!r:.80}", "monkey-patch", "register_pipeline")
-            real.register_pipeline(str(task), pipeline_class, *arguments, **keywords)
+            real.register_pipeline(task, pipeline_class, *arguments, **keywords)
 
         self.register_pipeline = register_pipeline
 
