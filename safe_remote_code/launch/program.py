@@ -59,7 +59,7 @@ def find_program(command: Sequence[str], environment: Mapping[str, str]) -> Prog
         raise RefusedError(
             "the guard does not come up in this Python",
             subject=shlex.join([arguments[0], *flags]),
-            remedy="install safe-remote-code for this Python (an editable install has no .pth), and leave out -S",
+            remedy="install safe-remote-code for this Python, and leave out -S",
         )
     path = [entry for entry in answer["path"] if os.path.isabs(entry)]
     script, folder = _script(rest, isolated=_has_flag(flags, "IP"))

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,14 @@ def test_a_script_is_started_by_the_python_that_it_names(installed: Installed, p
     assert done.stdout.split() == ["['./tool',", "'a']", "1"] or done.stdout.split() == [f"['{script}',", "'a']", "1"], done.stderr
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python in whose environment nothing is installed."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, symlinks=True)
+    return str(folder / "bin" / "python")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -83,12 +91,14 @@ def test_a_script_is_started_by_the_python_that_it_names(installed: Installed, p
         (["no-such-program"], "no such program"),
         (["PYTHON", "-S", "-c", "pass"], "the guard does not come up"),
         (["PYTHON", "-IS", "grants.py"], "the guard does not come up"),
-        ([sys.executable, "-c", "pass"], "the guard does not come up"),
+        (["BARE", "-c", "pass"], "the guard does not come up"),
         (["PYTHON", "no-such-script.py"], "no such script"),
     ],
 )
-def test_what_cannot_be_guarded_is_not_started(installed: Installed, project: Path, command: list[str], said: str) -> None:
-    words = [installed.python if word == "PYTHON" else word for word in command]
+def test_what_cannot_be_guarded_is_not_started(
+    installed: Installed, project: Path, bare: str, command: list[str], said: str
+) -> None:
+    words = [{"PYTHON": installed.python, "BARE": bare}.get(word, word) for word in command]
     done = installed.run("--", *words, cwd=project)
     assert done.returncode in (1, 3) and said in done.stderr and "To continue:" in done.stderr
 
@@ -179,6 +189,6 @@ def test_the_self_check_proves_guard_and_sandbox(installed: Installed, tmp_path:
             "transformers' loader is replaced by the guard"} <= names  # fmt: skip
 
 
-def test_the_self_check_fails_where_there_is_no_guard(installed: Installed, tmp_path: Path) -> None:
-    done = installed.raw(installed.command("self-check", "--python", sys.executable), cwd=tmp_path)
+def test_the_self_check_fails_where_there_is_no_guard(installed: Installed, bare: str, tmp_path: Path) -> None:
+    done = installed.raw(installed.command("self-check", "--python", bare), cwd=tmp_path)
     assert done.returncode == 1 and "the guard does not come up" in done.stderr
