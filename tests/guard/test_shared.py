@@ -33,13 +33,13 @@ def test_tables_are_read(tmp_path: Path) -> None:
         from transformers.activations import ACT2FN
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-        found = [ACT2FN["gelu"](1.0 * transformers.DUMMY_INPUTS[0][0]) if False else ACT2FN["silu"]]
+        found = [ACT2FN["silu"]]
         known = "gelu" in ACT2FN, len(ACT2FN) > 5, "gelu" in list(ACT2FN.keys()), ACT2FN.get("none of these")
         bert = CONFIG_MAPPING_NAMES["bert"]
         model = transformers.MODEL_MAPPING[transformers.BertConfig].__name__
         """,
     )
-    assert type(module.found[0]).__name__ == "SiLUActivation"
+    assert type(module.found[0]).__name__.startswith("SiLU")
     assert module.known == (True, True, True, None)
     assert (module.bert, module.model) == ("BertConfig", "BertModel")
 
