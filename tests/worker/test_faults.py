@@ -65,11 +65,14 @@ def memory_files() -> int:
     return found
 
 
-def test_a_worker_that_is_killed_while_it_generates_is_one_clear_error(load: Any) -> None:
+def test_a_worker_that_is_killed_while_it_generates_is_one_clear_error(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     from safe_remote_code.errors import WorkerDiedError
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # folders of other processes are not ours to count
     model = load()
     pid, before = model._worker.pid, folders()
     timer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
@@ -127,6 +130,20 @@ def test_memory_is_bounded_and_running_out_of_it_is_an_error(
     with pytest.raises(RuntimeError, match="can't allocate memory"), torch.no_grad():
         model(torch.ones((1024, 512), dtype=torch.long), output_attentions=True)
     assert model(torch.tensor([[1]])).logits.shape[1] == 1, "and the worker lives"
+
+
+def test_a_second_policy_is_not_served_by_the_worker_of_the_first(
+    load: Any, fixtures: Path, models_lock: Path, tmp_path: Path
+) -> None:
+    """transformers remembers the model class of a configuration class, and does not ask again."""
+    from safe_remote_code import installed
+
+    first, policy = load(), tmp_path / "second.toml"
+    policy.write_text(POLICY + "[worker]\nreply_seconds = 60\n")
+    with installed(policy=policy, lockfile=models_lock):
+        second = built("AutoModelForCausalLM", fixtures / "models" / "decoder", "cpu")
+    assert second._worker is not first._worker
+    assert load()._worker is first._worker
 
 
 def test_a_full_disk_on_save_is_an_os_error_and_leaves_no_half_file(load: Any, tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ class Worker:
     proxies: ClassVar[dict[str, Callable[[Worker, int, str], Any]]] = {}
 
     def __init__(self, home: Home) -> None:
-        self.digest = home.digest
+        #: Configurations of one package under two policies are of two classes: transformers remembers model classes
+        #: by them, and what was bounded by the one policy must not be loaded under the other.
+        self.digest = f"{home.digest} {id(home.policy)} {home.lockfile}"
         #: SHA-256 of the code files that a save may bring; None with the identity wall off.
         self.approved: frozenset[str] | None = frozenset()
         limits = home.policy.worker
