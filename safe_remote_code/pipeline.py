@@ -39,7 +39,7 @@ class _Session:
     """What one process has loaded: packages by digest and policy, and the last commit of each source."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
-    packages: dict[tuple[str, str, int], LoadedPackage] = field(default_factory=dict)
+    packages: dict[tuple[str, str, Policy], LoadedPackage] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     fresh: dict[object, tuple[tuple[object, ...], LoadedPackage]] = field(default_factory=dict)
 
@@ -163,7 +163,7 @@ def _verified_home(
 
 def _package(verified: VerifiedSnapshot, policy: Policy, name: str) -> LoadedPackage:
     """The package that the files of `verified` belong to; configuration, model and tokenizer share one."""
-    key = (verified.package_digest, name, id(policy))
+    key = (verified.package_digest, name, policy)
     if key not in _SESSION.packages:
         if policy.stands("monitor"):
             monitor.install()

@@ -31,6 +31,9 @@ _DEFERREDS: Final = ("guard", "refuse")
 Execution = Literal["in-process", "worker"]
 _EXECUTIONS: Final = ("in-process", "worker")
 _MAX_EXTENDS_DEPTH: Final = 8
+_Stamp = tuple[int, int, int]
+#: Policies by file, with the stamps of every file that was read for them.
+_LOADED: Final[dict[Path, tuple[dict[Path, _Stamp], Policy]]] = {}
 #: Seconds: long generations on slow machines take minutes; a worker that is silent for longer hangs.
 _REPLY_SECONDS: Final = 1800
 
@@ -196,8 +199,10 @@ def _parent_path(name: str, beside: Path) -> Path:
     return shipped_path(f"{name}.toml")
 
 
-def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
+def _load(path: Path, seen: tuple[Path, ...], stamps: dict[Path, _Stamp]) -> Policy | tuple[Grant, ...]:
+    """The policy or library of grants in the file at `path`; `stamps` gets every file that was read for it."""
     document = str(path)
+    stamps[path] = _stamp(path)
     root = parse_toml(read_bytes(path), document)
     if path in seen or len(seen) > _MAX_EXTENDS_DEPTH:
         raise root.error("extends", "policies extend each other in a circle")
@@ -207,7 +212,7 @@ def _load(path: Path, seen: tuple[Path, ...]) -> Policy | tuple[Grant, ...]:
     trust: list[TrustRule] = []
     disabled, revoked = frozenset[str](), read_revoked(root.tables("revoked"))
     for parent in root.texts("extends"):
-        loaded = _load(_parent_path(parent, path), (*seen, path))
+        loaded = _load(_parent_path(parent, path), (*seen, path), stamps)
         if isinstance(loaded, Policy):
             grants += loaded.grants
             deny += loaded.deny
@@ -259,12 +264,21 @@ def load_policy(policy: str | os.PathLike[str] | Policy = "default") -> Policy:
         raise DocumentError(
             "no such policy", subject=text, remedy="give a TOML file, or one of: default, strict, explore"
         )
-    return _load_cached(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
+    path = path.resolve()
+    known = _LOADED.get(path)
+    if known is None or any(_stamp(read) != stamp for read, stamp in known[0].items()):
+        stamps: dict[Path, _Stamp] = {}
+        loaded = _load(path, (), stamps)
+        if not isinstance(loaded, Policy):
+            raise DocumentError("a library of grants, not a policy", subject=text, remedy="extend it from a policy")
+        known = _LOADED[path] = stamps, loaded
+    return known[1]
 
 
-@lru_cache(maxsize=32)
-def _load_cached(path: Path, _modified_ns: int, _size: int) -> Policy:
-    loaded = _load(path, ())
-    if not isinstance(loaded, Policy):
-        raise DocumentError("a library of grants, not a policy", subject=str(path), remedy="extend it from a policy")
-    return loaded
+def _stamp(path: Path) -> _Stamp:
+    """What changes when the file at `path` is edited or replaced; -1 where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1, -1)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

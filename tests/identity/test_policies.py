@@ -125,6 +125,14 @@ def test_strict_refuses_what_default_leaves_to_the_guard(tmp_path: Path) -> None
         load_package(ref, policy="strict", lockfile=tree.lockfile)
 
 
+def test_an_edit_of_an_extended_policy_is_noticed(tmp_path: Path) -> None:
+    _written(tmp_path, 'extends = ["default"]\nname = "team"\n', "team.toml")
+    child = _written(tmp_path, 'extends = ["team.toml"]\nname = "mine"\n')
+    assert load_policy(child).deny == () and load_policy(child) is load_policy(child)
+    _written(tmp_path, 'extends = ["default"]\nname = "team"\n[sources]\ndeny = ["evil/*"]\n', "team.toml")
+    assert load_policy(child).deny == ("evil/*",)
+
+
 def test_a_changed_policy_file_is_read_again(tmp_path: Path) -> None:
     assert _policy(tmp_path, 'extends = ["default"]\n').pinning == "required"
     assert _policy(tmp_path, 'extends = ["default"]\n[identity]\npinning = "record"\n').pinning == "record"

@@ -50,7 +50,7 @@ class Home:
     @property
     def key(self) -> tuple[object, ...]:
         """Homes with one key may share a worker."""
-        return (self.code, self.weights, id(self.policy), self.lockfile, self.hub_cache, self.digest)
+        return (self.code, self.weights, self.policy, self.lockfile, self.hub_cache, self.digest)
 
 
 class Worker:
@@ -62,7 +62,7 @@ class Worker:
     def __init__(self, home: Home) -> None:
         #: Configurations of one package under two policies are of two classes: transformers remembers model classes
         #: by them, and what was bounded by the one policy must not be loaded under the other.
-        self.digest = f"{home.digest} {id(home.policy)} {home.lockfile}"
+        self.digest = f"{home.digest} {hash(home.policy)} {home.lockfile}"
         #: SHA-256 of the code files that a save may bring; None with the identity wall off.
         self.approved: frozenset[str] | None = frozenset()
         limits = home.policy.worker
