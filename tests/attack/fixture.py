@@ -8,6 +8,7 @@ The file *is* the remote module. Comment lines at its head say what it is:
     # stage: import|init|forward|generate|tokenize|save|getattr|exit
     # canary: file|read|world|port
     # walls: analysis,guard,...    walls that are expected to stop it alone
+    # transformers: <version>      the oldest on which the technique exists, if that is not the oldest supported
     # world: <expression>          only for `world`; more lines, more expressions
     # file: <name> <- <base64>     a further file of the repository
     # file: <name> <- text:<text with Python escapes>
@@ -23,6 +24,7 @@ import base64
 import json
 import struct
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
@@ -47,6 +49,7 @@ class Fixture:
     files: tuple[tuple[str, bytes], ...]
     after_pin: tuple[tuple[str, bytes], ...]
     source: bytes
+    transformers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
@@ -57,6 +60,11 @@ class Fixture:
             raise ValueError(f"{self.technique}: unknown walls {self.walls!r}")
         if (self.canary == "world") != bool(self.world):
             raise ValueError(f"{self.technique}: `world:` lines belong to the world canary")
+
+
+def exists_here(fixture: Fixture) -> bool:
+    """Whether the installed transformers has what *fixture* attacks."""
+    return tuple(int(part) for part in version("transformers").split(".")[:2]) >= fixture.transformers
 
 
 @final
@@ -95,6 +103,7 @@ def read(path: Path) -> Fixture:
             files=tuple(_file(line) for line in header.get("file", ())),
             after_pin=tuple(_file(line) for line in header.get("after-pin", ())),
             source=source,
+            transformers=tuple(int(part) for part in one.get("transformers", "0").split(".")),
         )
     except KeyError as error:
         raise ValueError(f"{path}: header line {error} is missing") from error

@@ -40,11 +40,11 @@ DEFAULT_SETTINGS = ("whole", *(f"no-{wall}" for wall in WALLS))
 
 
 def body(patterns: Sequence[str]) -> list[Fixture]:
-    """The fixtures whose name matches one of the patterns; no match is an error."""
+    """The fixtures whose name matches one of the patterns and whose technique this transformers has; no match is an error."""
     paths = sorted(path for path in BODY.glob("*.py") if _matches(path.stem, patterns))
     if not paths:
         raise SystemExit(f"no fixture in {BODY} matches {patterns!r}")
-    return [fixtures.read(path) for path in paths]
+    return [item for item in map(fixtures.read, paths) if fixtures.exists_here(item)]
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -73,6 +73,8 @@ def test_a_harmless_model_passes_every_stage(host: harness.Zygote) -> None:
 @pytest.mark.parametrize("name", _names())
 def test_it_is_stopped_for_our_reason(name: str, host: harness.Zygote) -> None:
     item = fixtures.read(BODY / f"{name}.py")
+    if not fixtures.exists_here(item):
+        pytest.skip("this transformers does not have what it attacks")
     outcome = harness.run(host, item)
     assert not outcome.canary_hit, outcome
     if name in ORDINARY:
