@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("torch")
+
 from driver import SEED, built, digests_of, forward, loaded
 from modelcases import CASES, ModelCase
 

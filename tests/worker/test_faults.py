@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("torch")
+
 from driver import built
 from worker.conftest import POLICY
 

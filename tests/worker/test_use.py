@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("torch")
+
 from driver import built
 from safe_remote_code.errors import NotPinnedError, UnsupportedInWorkerError
 
