@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 pytest.importorskip("torch")
 
 from driver import built
-from safe_remote_code.errors import NotPinnedError, UnsupportedInWorkerError
+from pinned import pin_folder
+from safe_remote_code.errors import GuardViolationError, NotPinnedError, UnsupportedInWorkerError
 
 pytestmark = pytest.mark.torch
 
@@ -149,6 +152,29 @@ def test_unpinned_code_is_refused_without_a_worker(fixtures: Path, worker_policy
             "modeling_larch.LarchModel", fixtures / "models" / "decoder", policy=worker_policy, lockfile=tmp_path / "none"
         )
     assert not pool or set(pool._Pool.workers.keys()) <= before
+
+
+def test_a_refusal_in_the_worker_is_in_the_parents_audit_log(fixtures: Path, worker_policy: Path, tmp_path: Path) -> None:
+    """The guard that refuses stands in the child; who reads the log reads that of the parent."""
+    import torch
+
+    from safe_remote_code import install, refusals, uninstall
+
+    folder, events = tmp_path / "curious", tmp_path / "events.jsonl"
+    shutil.copytree(fixtures / "models" / "decoder", folder)
+    source = folder / "modeling_larch.py"
+    looks = '        getattr(type(x), "__subcl" + "asses__")\n        return self.down_proj('
+    source.write_text(source.read_text().replace("        return self.down_proj(", looks, 1))
+    pin_folder(folder, tmp_path / "lock")
+    install(policy=worker_policy, lockfile=tmp_path / "lock", audit_log=events)
+    try:
+        curious = built("AutoModelForCausalLM", folder, "cpu")
+        with pytest.raises(GuardViolationError, match="__subclasses__") as raised:
+            curious(torch.tensor([[1, 5]]))
+    finally:
+        uninstall()
+    assert any(error is raised.value for error in refusals())
+    assert [event["event"] for event in map(json.loads, events.read_text().splitlines())].count("denied") == 1
 
 
 def test_a_configuration_is_copied_and_pickled_as_ever(model: Any) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
-from ...errors import WorkerProtocolError
+from ...errors import RemoteCodeError, WorkerProtocolError
+from ...refusal_log import LOG
 from ...worker.channel import encoded
 from ...worker.failures import raised
 from ...worker.process import WorkerProcess
@@ -135,7 +136,8 @@ class Worker:
             operation, sent, self._decode, buffers=encoder.buffers, blobs=encoder.blobs(), on_stream=on_stream
         )
         if kind == "failure":
-            raise raised(answer, loading=loading)
+            error = raised(answer, loading=loading)
+            raise LOG.record(error) if isinstance(error, RemoteCodeError) else error
         return answer
 
     def _drained(self) -> list[int]:
