@@ -51,7 +51,6 @@ CIRCLES = {
 }
 #: Modules of over 300 lines, and why they are not cut.
 LONG = {
-    "monitor": "the tables of audit events, and the one hook that asks them",
     "guard.transform": "one visitor class, a method for each form of syntax; the reviewer reads it as one table",
     "guard.attributes": "the one resolver of every attribute read and write",
 }

@@ -1,0 +1,112 @@
+"""What each audit event needs: the capability that the package must have been granted, or nothing.
+
+Reads of Python's own files, of files that the package may read, and writes below folders that the user
+saves to need none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ..guard.ownership import register_thread
+from .audited import (
+    CODE,
+    COPIES,
+    ENVIRONMENT,
+    LISTINGS,
+    MOVES,
+    NATIVE,
+    NETWORK,
+    PROCESS,
+    PYTHON_FOLDERS,
+    WRITES,
+    opens_for_writing,
+    path_of,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..guard.context import PackageContext
+
+    Rule = Callable[[PackageContext, tuple[object, ...]], str | None]
+
+_SAFE_PICKLE_MODULES: Final = ("collections", "torch", "torch._utils", "torch._tensor", "torch.storage",
+                               "torch.nn.parameter", "numpy", "numpy.dtype",
+                               "numpy._core.multiarray", "numpy.core.multiarray")  # fmt: skip
+_SAFE_PICKLE_NAMES: Final = frozenset(
+    ["OrderedDict", "Tensor", "Size", "device", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor",
+     "Parameter", "_reconstruct", "ndarray", "dtype", "scalar", "UntypedStorage", "TypedStorage"]
+)  # fmt: skip
+#: What libraries ask of the machine on the way; the process id in `/proc` does not matter.
+_HARMLESS_FILE: Final = re.compile(r"/dev/(null|urandom)|/proc/(cpuinfo|meminfo|\d+/(mounts|status|cgroup|stat))")
+
+
+def _open(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    path = path_of(arguments[0])
+    if path is None:
+        return None if isinstance(arguments[0], int) else "file-read"  # a descriptor is open already
+    if opens_for_writing(arguments):
+        return None if context.may_write(path) or path == "/dev/null" else "file-write"
+    if _HARMLESS_FILE.fullmatch(path) or path.startswith(PYTHON_FOLDERS):
+        return None
+    return None if context.may_read(path) else "file-read"
+
+
+def _write(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    path = path_of(arguments[0]) if arguments else None
+    return None if path is not None and context.may_write(path) else "file-write"
+
+
+def _move(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    return _write(context, arguments[:1]) or _write(context, arguments[1:2])
+
+
+def _copy(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    return _open(context, arguments[:1]) or _write(context, arguments[1:2])
+
+
+def _listing(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    path = path_of(arguments[0]) if arguments and arguments[0] is not None else os.getcwd()
+    if path is None or f"{path}/".startswith(PYTHON_FOLDERS):
+        return None
+    return None if context.may_read(path) else "file-read"
+
+
+def _unpickle(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    module, name = str(arguments[0]), str(arguments[1])
+    safe = module in _SAFE_PICKLE_MODULES and (name in _SAFE_PICKLE_NAMES or name.endswith("Storage"))
+    return None if safe else "deserialise"
+
+
+def started_thread(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    """Remember whose thread it is; one that `threading` did not make would be nobody's."""
+    thread = getattr(arguments[0], "__self__", None)  # threading starts a bound method of the thread
+    if isinstance(thread, threading.Thread):
+        register_thread(thread, context)
+        return None
+    return "introspection"
+
+
+def _always(capability: str) -> Rule:
+    return lambda context, arguments: capability
+
+
+RULES: Final[dict[str, Rule]] = {
+    **dict.fromkeys(PROCESS, _always("process")),
+    **dict.fromkeys(NETWORK, _always("network")),
+    **dict.fromkeys(NATIVE, _always("native-code")),
+    **dict.fromkeys(CODE, _always("introspection")),
+    **dict.fromkeys(ENVIRONMENT, _always("environment")),
+    **dict.fromkeys(WRITES, _write),
+    **dict.fromkeys(MOVES, _move),
+    **dict.fromkeys(COPIES, _copy),
+    **dict.fromkeys(LISTINGS, _listing),
+    "open": _open,
+    "pickle.find_class": _unpickle,
+    "_thread.start_new_thread": started_thread,
+    "_thread.start_joinable_thread": started_thread,
+}
