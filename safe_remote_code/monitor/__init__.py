@@ -2,7 +2,7 @@
 
 It catches the confused deputy: remote code that talks a granted library function into doing what it
 may not do itself. For an event of `RULES`, the stack is walked from the event outwards: a trusted
-deputy met first (the import system reading a granted package's own files, the compiler behind
+deputy met first (the import system reading an installed module, the compiler behind
 `torch.compile`) settles it, remote code met first lets the policy decide, and anything else costs
 one set look-up.
 
@@ -103,7 +103,7 @@ def _log(context: PackageContext, event: str, arguments: tuple[object, ...], cap
 
 def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, ...]) -> PackageContext | None:
     """The package whose code is nearest to the event, unless a trusted deputy is nearer."""
-    mediated = False
+    mediated, called = False, None
     while frame is not None:
         namespace = frame.f_globals
         context = context_of_globals(id(namespace))
@@ -114,7 +114,7 @@ def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, .
             context = frame.f_locals.get("context") if frame.f_code.co_name == "call" else None
             if context is not None:
                 return context  # type: ignore[no-any-return]  # a PackageContext of ours
-        elif not mediated and is_deputy(namespace.get("__name__"), event, arguments):
+        elif not mediated and is_deputy(frame, called, event, arguments):
             return None
-        frame = frame.f_back
+        called, frame = frame, frame.f_back
     return context_of_thread()
