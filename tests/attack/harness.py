@@ -267,6 +267,8 @@ def _environment(root: Path) -> dict[str, str]:
         "HOME": str(home),
         "HF_HOME": str(root / "run" / "hf"),
         "HF_HUB_OFFLINE": "1",
+        # A graph that an earlier run compiled is not compiled again, and then asks nothing of the options it came with.
+        "TORCHINDUCTOR_CACHE_DIR": str(root / "run" / "inductor"),
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
