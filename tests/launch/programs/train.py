@@ -51,3 +51,6 @@ def main():
 
 if __name__ == "__main__":
     main()
+    if torch.distributed.is_initialized():
+        # A rank that ends with its group open may abort as its threads are torn down, natively too.
+        torch.distributed.destroy_process_group()
