@@ -9,7 +9,7 @@ GATE_REPOSITORIES := internlm2 tinytimemixer nicheformer
 # Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
 RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads attack-worker build clean
+.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads attack-kernel build clean
 
 setup: $(READY)
 
@@ -75,9 +75,9 @@ fuzz-worker: $(READY)
 worker-loads: $(READY)
 	$(RUN) HF_HUB_OFFLINE=1 WORKER_LOADS=200 $(BIN)/python -m pytest tests/worker/test_faults.py -k loads_and_unloads
 
-# The attack body with no wall but the kernel; some seconds a fixture.
-attack-worker: $(READY)
-	$(RUN) $(BIN)/python -m tests.attack.run --mode guarded --settings worker
+# The attack body with no wall but the kernel, under the launcher and in a worker, and without that too; some seconds a fixture.
+attack-kernel: $(READY)
+	$(RUN) $(BIN)/python -m tests.attack.run --mode guarded --settings none launcher worker
 
 build: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .

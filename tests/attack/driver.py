@@ -236,7 +236,10 @@ _HANDLING: tuple[Callable[[Any], object], ...] = (
 
 def _disturbed(canary_file: str) -> bool:
     """Whether the decoy folder holds anything but the untouched decoy (writers add suffixes)."""
-    return listdir(os.path.dirname(canary_file)) != ["secret.txt"]
+    try:
+        return listdir(os.path.dirname(canary_file)) != ["secret.txt"]
+    except PermissionError:  # under the launcher: harness.py looks, from outside
+        return False
 
 
 def _evaluate(expression: str) -> Any:

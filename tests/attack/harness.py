@@ -69,12 +69,15 @@ class Outcome:
 class Zygote:
     """A process that has imported torch and transformers, in a root folder of its own."""
 
-    def __init__(self, mode: Mode, *, python: str = sys.executable) -> None:
+    def __init__(self, mode: Mode, *, python: str = sys.executable, launched: bool = False) -> None:
         self.mode: Mode = mode
         self.python = python
         self.root = Path(tempfile.mkdtemp(prefix="attack-"))
         self.env = _environment(self.root)
         arguments = [python, "-P", str(DRIVER)] + ["--guarded"] * (mode == "guarded")
+        if launched:
+            arguments = _under_launcher(arguments, self.root)
+            self.env["HOME"] = str(self.root)  # what holds a home is not granted; each run has one of its own
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.env, cwd=self.root
         )
@@ -106,8 +109,9 @@ class Zygote:
 
 
 @contextlib.contextmanager
-def zygote(mode: Mode, *, python: str = sys.executable) -> Iterator[Zygote]:
-    started = Zygote(mode, python=python)
+def zygote(mode: Mode, *, python: str = sys.executable, launched: bool = False) -> Iterator[Zygote]:
+    """A driver that is closed at the end; *launched*, under `safe-remote-code run` of *python* with nothing but the kernel."""
+    started = Zygote(mode, python=python, launched=launched)
     try:
         yield started
     finally:
@@ -119,8 +123,8 @@ def run(host: Zygote, fixture: Fixture, *, off: Sequence[str] = (), worker: bool
     with _Folder(host, fixture) as folder:
         if host.mode == "guarded":
             fixtures.write(fixture, folder.repo, folder.tokens, after_pin=False)
-            # Without the identity wall in a worker, what the pin would refuse is the kernel's to hold.
-            if not (worker and "identity" in off) and (problem := folder.pin()) is not None:
+            # With every wall of Python off, what the pin would refuse is the kernel's to hold.
+            if not (set(fixtures.WALLS) <= set(off)) and (problem := folder.pin()) is not None:
                 return _not_pinned(fixture, tuple(off), problem)
             folder.write_policy(off, worker=worker)
         fixtures.write(fixture, folder.repo, folder.tokens, after_pin=True)
@@ -134,20 +138,22 @@ class _Folder:
 
     def __init__(self, host: Zygote, fixture: Fixture) -> None:
         self.host, self.fixture = host, fixture
-        # The same path every time: the driver's libraries have read HF_HOME at import.
-        self.path = host.root / "run"
-        shutil.rmtree(self.path, ignore_errors=True)
-        for name in ("repo", "home", "hf", "cwd", "tmp", "out", "decoy"):
-            (self.path / name).mkdir(parents=True)
+        # The same folder every time: the driver's libraries have read HF_HOME at import, and the kernel grants folders.
+        self.path, self.decoy = host.root / "run", host.root / "decoy"
+        for folder in (self.path, self.decoy):
+            folder.mkdir(exist_ok=True)
+            _empty(folder)
+        for name in ("repo", "home", "hf", "cwd", "tmp", "out"):
+            (self.path / name).mkdir()
         self.repo = self.path / "repo"
         self.lock = self.path / "remote-code.lock"
         self.policy = self.path / "policy.toml"
         self.secret_text = f"decoy-{secrets.token_hex(12)}"
-        (self.path / "decoy" / "secret.txt").write_text(self.secret_text)
+        (self.decoy / "secret.txt").write_text(self.secret_text)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.tokens = Tokens(
-            canary=str(self.path / "decoy" / "canary"),
-            secret=str(self.path / "decoy" / "secret.txt"),
+            canary=str(self.decoy / "canary"),
+            secret=str(self.decoy / "secret.txt"),
             port=self.listener.getsockname()[1],
         )
 
@@ -175,12 +181,7 @@ class _Folder:
         return None if done.returncode == 0 else f"pin ended with {done.returncode}: {done.stderr[-2000:]}"
 
     def write_policy(self, off: Sequence[str], *, worker: bool = False) -> None:
-        text = 'format = 1\nextends = ["default"]\n'
-        if worker:
-            text += f'execution = "worker"\n[worker]\nreply_seconds = {WORKER_REPLY_SECONDS}\n'
-        if off:
-            text += f"\n[walls]\nunsafe_disable = {json.dumps(list(off))}\n"
-        self.policy.write_text(text)
+        self.policy.write_text(_policy(off, worker=worker))
 
     def request(self) -> dict[str, Any]:
         return {
@@ -229,7 +230,7 @@ class _Folder:
         kind = self.fixture.canary
         if kind == "file":
             # Writers add suffixes of their own, so any change in the decoy folder counts.
-            return os.listdir(self.path / "decoy") != ["secret.txt"]
+            return os.listdir(self.decoy) != ["secret.txt"]
         if kind == "port":
             return bool(select.select([self.listener], [], [], 0)[0])
         return kind == "read" and self._leaked()
@@ -256,6 +257,33 @@ def _not_pinned(fixture: Fixture, off: tuple[str, ...], problem: str) -> Outcome
         error_message=problem,
         ours=True,
     )
+
+
+def _policy(off: Sequence[str], *, worker: bool = False) -> str:
+    text = 'format = 1\nextends = ["default"]\n'
+    if worker:
+        text += f'execution = "worker"\n[worker]\nreply_seconds = {WORKER_REPLY_SECONDS}\n'
+    return text + (f"\n[walls]\nunsafe_disable = {json.dumps(list(off))}\n" if off else "")
+
+
+def _under_launcher(command: Sequence[str], root: Path) -> list[str]:
+    """*command* under `safe-remote-code run`, every wall but the kernel off; only the folder of the runs is granted."""
+    policy, lock = root / "policies" / "kernel-only.toml", root / "policies" / "remote-code.lock"
+    policy.parent.mkdir()
+    policy.write_text(_policy(fixtures.WALLS))
+    lock.write_text("format = 1\npackages = 0\n")
+    granted = root / "run"
+    granted.mkdir()
+    options = ["--policy", str(policy), "--lockfile", str(lock), "--write", str(granted)]
+    return [command[0], "-m", "safe_remote_code", "run", *options, "--", *command]
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()
 
 
 def _environment(root: Path) -> dict[str, str]:

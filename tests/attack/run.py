@@ -15,12 +15,14 @@ import argparse
 import fnmatch
 import json
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..launch.installed import install
 from . import fixture as fixtures
 from . import harness
 from .fixture import WALLS, Fixture
@@ -32,9 +34,11 @@ SETTINGS: dict[str, tuple[str, ...]] = (
     {"whole": ()}
     | {f"no-{wall}": (wall,) for wall in WALLS}
     | {f"only-{wall}": tuple(w for w in WALLS if w != wall) for wall in WALLS}
-    # No wall but the kernel: everything of Python is off, and the code runs in a worker. Some seconds a fixture.
-    | {"worker": WALLS}
+    # No wall of Python, and the code runs in a worker (some seconds a fixture), with the whole driver under
+    # `safe-remote-code run`, or without the kernel's wall too: what is not hit under `none` proves nothing elsewhere.
+    | {"worker": WALLS, "launcher": WALLS, "none": WALLS}
 )
+KERNEL_ONLY = ("worker", "launcher")
 SEEN_LATE = ("port", "read")  # canaries that may be found only after the process ended
 DEFAULT_SETTINGS = ("whole", *(f"no-{wall}" for wall in WALLS))
 
@@ -58,6 +62,7 @@ def run_native(items: Sequence[Fixture]) -> list[Outcome]:
 
 
 def run_guarded(items: Sequence[Fixture], settings: Sequence[str]) -> dict[str, list[Outcome]]:
+    """What became of each item under each setting but the launcher."""
     with harness.zygote("guarded") as host:
         _control(host)
         if "worker" in settings:
@@ -66,6 +71,15 @@ def run_guarded(items: Sequence[Fixture], settings: Sequence[str]) -> dict[str, 
             name: [_told(harness.run(host, item, off=SETTINGS[name], worker=name == "worker"), item) for item in items]
             for name in settings
         }
+
+
+def run_launched(items: Sequence[Fixture]) -> list[Outcome]:
+    """What became of each under the launcher; what only changes the program's own Python is not the kernel's to hold."""
+    with tempfile.TemporaryDirectory(prefix="attack-installed-") as folder:
+        python = install(Path(folder)).python
+        with harness.zygote("guarded", python=python, launched=True) as host:
+            _control(host)
+            return [_told(harness.run(host, item, off=WALLS), item) for item in items if item.canary != "world"]
 
 
 def _control(host: harness.Zygote, *, worker: bool = False) -> None:
@@ -106,8 +120,8 @@ def table(items: Sequence[Fixture], columns: dict[str, list[Outcome]]) -> str:
 
 
 def _hits_by_class(items: Sequence[Fixture], outcomes: Sequence[Outcome]) -> Counter[str]:
-    pairs = zip(items, outcomes, strict=True)
-    return Counter(item.family for item, outcome in pairs if outcome.canary_hit)
+    family = {item.technique: item.family for item in items}
+    return Counter(family[outcome.technique] for outcome in outcomes if outcome.canary_hit)
 
 
 def silent(outcomes: Iterable[Outcome]) -> list[str]:
@@ -127,12 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         columns["native"] = run_native(items)
         failed |= _list("dead natively", dead(items, columns["native"]))
     if options.mode in ("guarded", "all"):
-        guarded = run_guarded(items, options.settings)
+        inside = [name for name in options.settings if name != "launcher"]
+        guarded = run_guarded(items, inside) if inside else {}
+        if "launcher" in options.settings:
+            guarded["launcher"] = run_launched(items)
         columns |= guarded
         for name, outcomes in guarded.items():
             hits = [f"{o.technique} at {o.stage}" for o in outcomes if o.canary_hit]
-            failed |= _list(f"canaries hit, {name}", hits) and name in ("whole", "worker")
-            _list(f"stopped without a reason of ours, {name}", silent(outcomes))
+            failed |= _list(f"canaries hit, {name}", hits) and name in ("whole", *KERNEL_ONLY)
+            if name not in (*KERNEL_ONLY, "none"):
+                _list(f"stopped without a reason of ours, {name}", silent(outcomes))
     print(table(items, columns))
     print(f"{len(items)} fixtures, {time.monotonic() - started:.0f} s")
     if options.json:
