@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 pytest.importorskip("torch")
 
 from driver import built
+from filesystems import mounted, read_only
 from worker.conftest import POLICY
 
 pytestmark = pytest.mark.torch
@@ -162,6 +164,46 @@ def test_a_full_disk_on_save_is_an_os_error_and_leaves_no_half_file(load: Any, t
     assert not [path for path in target.iterdir() if path.suffix == ".safetensors" or path.name.startswith(".")]
     model.save_pretrained(target)
     assert (target / "model.safetensors").stat().st_size > 20_000
+
+
+def test_a_full_file_system_on_save_is_an_os_error_and_leaves_no_half_file(load: Any, tmp_path: Path) -> None:
+    model = load()
+    with mounted(tmp_path / "small", size_kib=64) as disk:
+        with pytest.raises(OSError, match="No space left"):
+            model.save_pretrained(disk / "saved")
+        assert not [path for path in disk.rglob("*") if path.suffix == ".safetensors" or path.name.startswith(".")]
+    model.save_pretrained(tmp_path / "saved")
+    assert (tmp_path / "saved" / "model.safetensors").stat().st_size > 65_536
+
+
+@pytest.mark.parametrize("writable", [True, False], ids=["cold", "read-only"])
+def test_processes_that_start_workers_together_lose_no_race(
+    fixtures: Path, models_lock: Path, worker_policy: Path, tmp_path: Path, writable: bool
+) -> None:
+    """Two for a suite; `make processes` starts 32."""
+    code = f"""
+        import sys
+        sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+        from pathlib import Path
+        import safe_remote_code, torch
+        from driver import built
+        with safe_remote_code.installed(policy={str(worker_policy)!r}, lockfile={str(models_lock)!r}):
+            model = built("AutoModelForCausalLM", Path({str(fixtures / "models" / "decoder")!r}), "cpu")
+        print(model.generate(torch.tensor([[1, 5]]), max_new_tokens=4, do_sample=False).tolist())
+    """
+    count = int(os.environ.get("PROCESSES", "2"))
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    with nullcontext() if writable else read_only(cache):
+        running = [
+            subprocess.Popen([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], env=environment, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(count)
+        ]  # fmt: skip
+        ended = [(process.communicate(timeout=580), process.returncode) for process in running]
+    assert [code for _, code in ended] == [0] * count, ended
+    assert len({out for (out, _), _ in ended}) == 1
 
 
 def test_an_error_of_the_model_is_the_models_own_and_the_worker_lives(load: Any) -> None:
