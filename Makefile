@@ -9,7 +9,7 @@ GATE_REPOSITORIES := internlm2 tinytimemixer nicheformer
 # Loading is timed and compared bit for bit: one thread, and nothing that asks the network.
 RUN := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads processes attack-kernel build clean
+.PHONY: setup demo test check realworld reach attack bench bench-hashing interop mutate test-matrix fuzz fuzz-worker worker-loads processes launch-ray attack-kernel build clean
 
 setup: $(READY)
 
@@ -78,6 +78,11 @@ worker-loads: $(READY)
 # 32 processes that load the same repository at once, in place and in a worker each, on a cold and on a read-only cache.
 processes: $(READY)
 	$(RUN) HF_HUB_OFFLINE=1 PROCESSES=32 $(BIN)/python -m pytest tests/integration/test_concurrency.py tests/worker/test_faults.py -k together
+
+# Ray under the launcher; its libraries stay out of the environment of the other tests.
+launch-ray: $(READY)
+	test -d build/ray || $(BIN)/python -m pip install --quiet --target build/ray ray==2.60.0
+	PYTHONPATH=build/ray $(BIN)/python -m pytest tests/launch -k tasks_of_ray
 
 # The attack body with no wall but the kernel, under the launcher and in a worker, and without that too; some seconds a fixture.
 attack-kernel: $(READY)

@@ -41,6 +41,8 @@ def _grants(command: Any) -> Any:
                           "not the host.  [default: none]"),
         click.option("--listen", multiple=True, metavar="PORT",
                      help="May be served on (TCP); 0: a port of the kernel's choice."),
+        click.option("--exec", "execute", multiple=True, metavar="PATH",
+                     help="A further program, or folder of them, that may be started: confined, but without the guard."),
         click.option("--env", "names", multiple=True, metavar="NAME", help="Keep this variable, HF_TOKEN for example."),
         click.option("--device", type=click.Choice(["auto", "cuda", "none"]), default="auto", show_default=True,
                      help="auto: NVIDIA GPUs, if there are any."),
@@ -118,9 +120,10 @@ def _wishes(policy: str, lockfile: Path, grants: Mapping[str, Any]) -> Wishes:
         ports = ", ".join(sorted({text.rpartition(":")[2] for text in grants["net"] if text != "none"}))
         tell(_NAMES_PORTS_ONLY.format(ports=ports, hosts=", ".join(named)))
     return Wishes(
-        policy=policy, lockfile=lockfile, read=grants["read"], write=grants["write"], connect=connect,
-        listen=listen_ports(grants["listen"]), environment=grants["names"], cuda=grants["device"] != "none",
-        unsafe_unix_sockets=grants["unsafe_unix_sockets"], unsafe_without=frozenset(grants["unsafe_without"]),
+        policy=policy, lockfile=lockfile, read=grants["read"], write=grants["write"], execute=grants["execute"],
+        connect=connect, listen=listen_ports(grants["listen"]), environment=grants["names"],
+        cuda=grants["device"] != "none", unsafe_unix_sockets=grants["unsafe_unix_sockets"],
+        unsafe_without=frozenset(grants["unsafe_without"]),
     )  # fmt: skip
 
 

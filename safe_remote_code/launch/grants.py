@@ -51,6 +51,7 @@ class Wishes:
     lockfile: Path = Path("remote-code.lock")
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    execute: tuple[str, ...] = ()
     connect: tuple[int, ...] = ()
     listen: tuple[int, ...] = ()
     environment: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ def derive(wishes: Wishes, program: Program, environment: Mapping[str, str], fol
     devices = cuda_devices() if wishes.cuda else ()
     models = list(_models(wishes, program, environment))
     online = bool(wishes.connect)
+    started = list(_checked(wishes.execute, "--exec"))
     cached = [path for path, hub in models if hub and online]
     read = [
         *system_paths(all_processes=True),
@@ -78,13 +80,14 @@ def derive(wishes: Wishes, program: Program, environment: Mapping[str, str], fol
         *[path for path, _ in models],
         *(cuda_paths() if devices else ()),
         *_checked(wishes.read, "--read"),
+        *started,
     ]
     write = [folder, _SHARED_MEMORY, *_stores(wishes, environment), *cached, *_checked(_made(wishes.write), "--write")]
     return Confinement(
         names=_real(filter(None, [program.folder])),
         read=_real(read),
         write=_real([*write, *standard_devices()]),
-        execute=tuple(sorted({path for item in program.executables for path in program_paths(item)})),
+        execute=tuple(sorted({path for item in (*program.executables, *started) for path in program_paths(item)})),
         devices=devices,
         connect=wishes.connect,
         bind=wishes.listen,

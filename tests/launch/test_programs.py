@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -108,6 +109,21 @@ def test_workers_of_a_data_loader_are_guarded(installed: Installed, project: Pat
     done = installed.run(*words, cwd=project, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1]) == [GUARDED] * 8
+
+
+def test_tasks_of_ray_are_guarded(installed: Installed, project: Path) -> None:
+    """Ray starts programs of its own; `make launch-ray` installs it and runs this."""
+    found = importlib.util.find_spec("ray")
+    if found is None or found.origin is None:
+        pytest.skip("Ray is not installed")
+    folder = Path(found.origin).parent
+    words = ["--exec", folder / "core" / "src" / "ray", "--net", "localhost:*", "--listen", "*", "--unsafe-unix-sockets"]
+    done = installed.run(
+        *words, "--env", "RAY_*", "--", installed.python, "remote.py", cwd=project,
+        PYTHONPATH=str(folder.parent), RAY_AUTH_MODE="disabled",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [GUARDED] * 2
 
 
 def test_caches_are_as_before(installed: Installed, project: Path) -> None:

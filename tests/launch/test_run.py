@@ -52,6 +52,14 @@ def test_what_is_granted_works(installed: Installed, project: Path) -> None:
     assert found == ["decoy", "written", "x", "connected", "PermissionError", "given", None, "1", "copy.py"]
 
 
+def test_a_program_that_is_granted_is_started_and_is_confined(installed: Installed, project: Path) -> None:
+    tries: list[tuple[str, object]] = [
+        ("run", ["/bin/cat", "grants.py"]), ("run", ["/bin/cat", ".env"]), ("run", ["/bin/sh", "-c", "echo ran"]),
+    ]  # fmt: skip
+    found = attempts(installed, project, tries, "--exec", "/bin/cat")
+    assert found == [(project / "grants.py").read_text(), "", "PermissionError"]
+
+
 def test_a_host_in_net_is_said_not_to_be_held(installed: Installed, project: Path) -> None:
     done = installed.run("--net", "example.org:443", "--", installed.python, "-c", "pass", cwd=project)
     assert "knows ports and no hosts: port 443 of every host can be reached, not only of example.org" in done.stderr
@@ -110,7 +118,7 @@ def test_flags_of_the_interpreter_keep_the_guard(installed: Installed, project: 
     assert done.stdout.split() == ["True", "False"], done.stderr
 
 
-@pytest.mark.parametrize("options", [("--write", "~"), ("--read", "/"), ("--read", "no-such-file"), ("--net", "example.org"),
+@pytest.mark.parametrize("options", [("--write", "~"), ("--read", "/"), ("--read", "no-such-file"), ("--exec", "no-such-file"), ("--net", "example.org"),
                                      ("--net", "none", "--net", "a:1"), ("--listen", "99999"), ("--net", "a:0")])  # fmt: skip
 def test_grants_that_make_no_sense_are_refused(installed: Installed, project: Path, options: tuple[str, ...]) -> None:
     words = [os.path.expanduser(word) for word in options]
