@@ -27,6 +27,7 @@ demo: $(READY)
 
 check: $(READY)
 	$(BIN)/ruff check safe_remote_code tests demo benchmarks tools
+	$(BIN)/ruff format --check safe_remote_code demo benchmarks tools
 	$(BIN)/mypy
 
 test: check

@@ -1,6 +1,6 @@
 """A program for `launching.py`: loads a model as any program would, and prints the median seconds of a forward.
 
-    launched.py DIRECTORY AUTO_CLASS COUNT
+launched.py DIRECTORY AUTO_CLASS COUNT
 """
 
 from __future__ import annotations

@@ -80,9 +80,7 @@ class PolicyError(RefusedError):
 
     code = "policy"
 
-    def __init__(
-        self, message: str, *, subject: str = "", remedy: str = "", findings: Sequence[Finding] = ()
-    ) -> None:
+    def __init__(self, message: str, *, subject: str = "", remedy: str = "", findings: Sequence[Finding] = ()) -> None:
         self.findings = tuple(findings)
         super().__init__(message, subject=subject, remedy=remedy)
 

@@ -222,4 +222,3 @@ def _read_roots(source: RepoSource, options: HubOptions) -> set[str]:
 
     folder = "--".join([f"{source.repo_type}s", *source.location.split("/")])
     return {os.path.realpath(os.path.join(options.cache_dir or constants.HF_HUB_CACHE, folder))}
-

@@ -111,7 +111,7 @@ class Policy:
         if not self.grants:
             raise DocumentError("grants nothing, so no code could load", subject=self.name, remedy="extend 'default'")
         if not self.allow:
-            raise DocumentError("allows no source", subject=self.name, remedy='list sources under [sources] allow')
+            raise DocumentError("allows no source", subject=self.name, remedy="list sources under [sources] allow")
 
     def stands(self, wall: Wall) -> bool:
         """Whether `wall` is up."""

@@ -64,8 +64,7 @@ def _key(table: Table) -> AuditKey:
 
 def _signatures(table: Table) -> tuple[Signature, ...]:
     return tuple(
-        _made(entry, Signature, key=entry.text("key"), value=entry.text("value"))
-        for entry in table.tables("signature")
+        _made(entry, Signature, key=entry.text("key"), value=entry.text("value")) for entry in table.tables("signature")
     )
 
 

@@ -97,9 +97,7 @@ def signers_of_audit(audit: Audit, keys: dict[str, PublicKey]) -> frozenset[str]
     return _signers(_payload(audit), PAYLOAD_TYPE, audit.signatures, keys)
 
 
-def signers_of_set(
-    payload: bytes, signatures: Sequence[Signature], keys: dict[str, PublicKey]
-) -> frozenset[str]:
+def signers_of_set(payload: bytes, signatures: Sequence[Signature], keys: dict[str, PublicKey]) -> frozenset[str]:
     """Names of those of `keys` that signed the set `payload`."""
     return _signers(payload, SET_TYPE, signatures, keys)
 

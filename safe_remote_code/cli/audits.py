@@ -150,9 +150,7 @@ def exempt(
 @_why
 @_criteria
 @store_options
-def trust(
-    publisher: str, until: str, why: str, criteria: tuple[str, ...], store_path: Path, lockfile: Path
-) -> None:
+def trust(publisher: str, until: str, why: str, criteria: tuple[str, ...], store_path: Path, lockfile: Path) -> None:
     """Let whatever is pinned of hub:OWNER/* (or hub:OWNER/NAME) pass unreviewed, through the day --until."""
     bench = open_workbench(store_path, lockfile)
     names = criteria_of(criteria, bench.store)

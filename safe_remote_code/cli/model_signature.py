@@ -78,9 +78,7 @@ def sign_model(location: str, key: PrivateKey, signature: Path, certificate: Pat
     say(f"signed: {len(files)} files of {location} in {signature}")
 
 
-def trusted_signer(
-    keys: tuple[Path, ...], roots: Path | None, identity: str | None
-) -> PublicKey | CertificateTrust:
+def trusted_signer(keys: tuple[Path, ...], roots: Path | None, identity: str | None) -> PublicKey | CertificateTrust:
     """Whom the user trusts to have signed a model: one key, or an identity under explicit roots.
 
     Raises:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..policy import Policy
     from ..snapshot import Snapshot
 
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
@@ -104,9 +105,7 @@ def _pin(source: Source, location: str, request: _Request) -> None:
         say(f"note: a pin says which bytes, not that they may run: policy {request.policy.name} refuses this code")
 
 
-def _grown(
-    same: LockedPackage, package: LockedPackage, pinned: tuple[LockedPackage, ...], request: _Request
-) -> bool:
+def _grown(same: LockedPackage, package: LockedPackage, pinned: tuple[LockedPackage, ...], request: _Request) -> bool:
     """Whether there is something to write although the content is a pinned one."""
     moved = request.update and (same.commit != package.commit or len(pinned) > 1)
     return moved or not set(package.entry_points) <= set(same.entry_points)
@@ -163,8 +162,7 @@ def _consent(
     raise DigestMismatchError(
         f"already pinned in {request.lockfile} with other content: {difference(nearest, package)}",
         subject=package.source,
-        remedy=f"see the change and replace the pin: {update}"
-        "\n  or keep both: the same with --add",
+        remedy=f"see the change and replace the pin: {update}\n  or keep both: the same with --add",
     )
 
 

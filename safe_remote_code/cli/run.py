@@ -42,7 +42,7 @@ def _grants(command: Any) -> Any:
         click.option("--listen", multiple=True, metavar="PORT",
                      help="May be served on (TCP); 0: a port of the kernel's choice."),
         click.option("--exec", "execute", multiple=True, metavar="PATH",
-                     help="A further program, or folder of them, that may be started: confined, but without the guard."),
+                     help="A further program, or folder of them, that may be started: confined, without the guard."),
         click.option("--env", "names", multiple=True, metavar="NAME", help="Keep this variable, HF_TOKEN for example."),
         click.option("--device", type=click.Choice(["auto", "cuda", "none"]), default="auto", show_default=True,
                      help="auto: NVIDIA GPUs, if there are any."),

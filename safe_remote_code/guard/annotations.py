@@ -165,8 +165,7 @@ def _with_arguments(value: Any, make: Callable[[object], object]) -> object:
 def _is_alias(value: object) -> bool:
     kind = type(value)
     return kind in _ALIASES or (
-        issubclass(kind, _ALIAS_BASES)
-        and getattr(sys.modules.get("typing_extensions"), kind.__name__, None) is kind
+        issubclass(kind, _ALIAS_BASES) and getattr(sys.modules.get("typing_extensions"), kind.__name__, None) is kind
     )
 
 

@@ -29,8 +29,10 @@ def share(real: object) -> None:
     """A library's object that is no class, function or value is one for all: its kind may not be written to."""
     kind = type(real)
     top = kind.__module__.partition(".")[0]
-    if top not in sys.stdlib_module_names and not kind.__module__.startswith(_WRITABLE_KINDS) and not callable(
-        getattr(kind, "__torch_function__", None)
+    if (
+        top not in sys.stdlib_module_names
+        and not kind.__module__.startswith(_WRITABLE_KINDS)
+        and not callable(getattr(kind, "__torch_function__", None))
     ):
         share_kind(kind)
 

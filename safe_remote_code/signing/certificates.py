@@ -48,9 +48,7 @@ def parse_certificates(data: bytes) -> tuple[Certificate, ...]:
     return found
 
 
-def certified_key(
-    chain: Sequence[bytes], roots: Sequence[Certificate], identity: str, now: datetime
-) -> PublicKey:
+def certified_key(chain: Sequence[bytes], roots: Sequence[Certificate], identity: str, now: datetime) -> PublicKey:
     """The key of the first certificate of `chain` (DER), proven to belong to `identity` at `now`.
 
     `identity` is `sha256:` and the fingerprint of the certificate, or its e-mail address, URI, DNS name or
@@ -98,9 +96,7 @@ def _load(der: bytes) -> Certificate:
         raise SignatureError(f"malformed: {error}", subject=_SUBJECT) from None
 
 
-def _check_chain(
-    leaf: Certificate, issuers: list[Certificate], roots: Sequence[Certificate], now: datetime
-) -> None:
+def _check_chain(leaf: Certificate, issuers: list[Certificate], roots: Sequence[Certificate], now: datetime) -> None:
     from cryptography.x509 import BasicConstraints, KeyUsage
     from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 

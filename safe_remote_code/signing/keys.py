@@ -203,9 +203,7 @@ class PrivateKey:
         from cryptography.hazmat.primitives import serialization
 
         encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-        )
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
 def generate(algorithm: str = "ed25519") -> PrivateKey:

@@ -75,9 +75,7 @@ def rotation_payload(rule: str, old: KeySet, new: KeySet, issued: datetime, expi
     ).payload()
 
 
-def current_keys(
-    rule: TrustRule, rotations: Sequence[bytes], revoked: frozenset[str], now: datetime
-) -> KeySet:
+def current_keys(rule: TrustRule, rotations: Sequence[bytes], revoked: frozenset[str], now: datetime) -> KeySet:
     """The key set of `rule` after `rotations` (envelopes, in order), without the keys in `revoked`.
 
     Raises:

@@ -120,9 +120,7 @@ def _key(blob: bytes) -> PublicKey:
     return parse_public(f"{kind.decode('latin-1')} {base64.b64encode(blob).decode('ascii')}")
 
 
-def verify_ssh(
-    signature: str, payload: bytes, trusted: Iterable[PublicKey], namespace: str = NAMESPACE
-) -> Verified:
+def verify_ssh(signature: str, payload: bytes, trusted: Iterable[PublicKey], namespace: str = NAMESPACE) -> Verified:
     """`payload`, if the armoured `signature` is one of it by a key of `trusted`, made for `namespace`.
 
     Raises:

@@ -68,9 +68,7 @@ def parse_statement(payload: bytes, predicate_type: str) -> Statement:
     found = text_of(value, "predicateType", _SUBJECT)
     if found != predicate_type:
         raise SignatureError(f"says something else: {found!r:.120}, not {predicate_type}", subject=_SUBJECT)
-    return Statement(
-        subjects=_subjects(value), predicate_type=found, predicate=object_of(value, "predicate", _SUBJECT)
-    )
+    return Statement(subjects=_subjects(value), predicate_type=found, predicate=object_of(value, "predicate", _SUBJECT))
 
 
 def _subjects(value: dict[str, object]) -> dict[str, str]:

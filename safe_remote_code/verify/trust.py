@@ -72,9 +72,7 @@ class Surroundings:
     now: datetime
 
 
-def approved(
-    verified: VerifiedSnapshot, repo: RepoSource, policy: Policy, around: Surroundings
-) -> VerifiedSnapshot:
+def approved(verified: VerifiedSnapshot, repo: RepoSource, policy: Policy, around: Surroundings) -> VerifiedSnapshot:
     """`verified`, with the proof that each trust rule about it is met.
 
     Raises:
@@ -85,9 +83,7 @@ def approved(
     return replace(verified, approved=met_rules(verified.package, repo, policy, around))
 
 
-def met_rules(
-    package: LockedPackage, repo: RepoSource, policy: Policy, around: Surroundings
-) -> tuple[MetRule, ...]:
+def met_rules(package: LockedPackage, repo: RepoSource, policy: Policy, around: Surroundings) -> tuple[MetRule, ...]:
     """How each trust rule about `package`, loaded from `repo`, is met; empty if there is none.
 
     Raises:

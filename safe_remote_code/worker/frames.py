@@ -37,7 +37,6 @@ DTYPES: Final = {
 }  # fmt: skip
 
 
-
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:

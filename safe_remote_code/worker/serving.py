@@ -181,5 +181,3 @@ def _finding(finding: Any) -> dict[str, object]:
 def _cut(text: str) -> str:
     # Lone surrogates are no text for a terminal or a file.
     return text[:_MAX_MESSAGE_CHARS].encode("utf-8", "replace").decode("utf-8")
-
-

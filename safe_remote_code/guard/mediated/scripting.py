@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _REFUSED: Final = frozenset(
-    [*(set(BURIED) - {"input", "help", "exit", "quit"}), "open", "getattr", "setattr", "delattr",
-     "type", "ForwardRef", "get_type_hints", "evaluate_forward_ref"]
+    [
+        *(set(BURIED) - {"input", "help", "exit", "quit"}),
+        "open",
+        "getattr",
+        "setattr",
+        "delattr",
+        "type",
+        "ForwardRef",
+        "get_type_hints",
+        "evaluate_forward_ref",
+    ]
     + [name for name, value in vars(typing).items() if isinstance(value, ModuleType)]
 )
 _TYPE_TEXT: Final = re.compile(r"[\w\s.,\[\]]*\[[\w\s.,\[\]]*")

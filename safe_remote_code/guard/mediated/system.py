@@ -117,9 +117,7 @@ def _find_spec(name: str, package: str | None = None) -> object:
     return types.SimpleNamespace(name=name) if importlib.util.find_spec(name.partition(".")[0]) else None
 
 
-def replacements(
-    context: PackageContext, import_module: Callable[[str, str | None], object]
-) -> dict[str, object]:
+def replacements(context: PackageContext, import_module: Callable[[str, str | None], object]) -> dict[str, object]:
     """System functions by dotted name."""
     environment = _Environment()
 
@@ -163,5 +161,3 @@ class _Modules(Mapping[str, object], Sealed):
 
     def __len__(self) -> int:
         return 0
-
-

@@ -119,9 +119,7 @@ class Worker:
             return self._asked(operation, body, loading=loading, on_stream=on_stream)
         import torch
 
-        answer = self._asked(
-            operation, {**body, "random": torch.get_rng_state()}, loading=loading, on_stream=on_stream
-        )
+        answer = self._asked(operation, {**body, "random": torch.get_rng_state()}, loading=loading, on_stream=on_stream)
         value, drew = checked_keys(answer, "value", "drew")
         if drew is True:
             torch.rand(())  # the next call starts from another state, which the child had no part in

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...worker.start import Start
     from ...worker.values import Decoder, Encoder
 
+
 @final
 class ModelService:
     """`Service` over transformers."""
@@ -147,7 +148,6 @@ class ModelService:
 
     def _do_save(self, target: Any, folder: str, settings: dict[str, Any]) -> None:
         target.save_pretrained(folder, **settings)
-
 
     def _do_detonate(self, location: str, revision: str | None) -> object:
         from .driving import drive
