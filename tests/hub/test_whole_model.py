@@ -52,7 +52,7 @@ def cached(tmp_path: Path) -> Iterator[Cached]:
         commit = server.commit(REPO, tiny_repository("A"))
         pin(server, tmp_path, REPO)
         fetched = "from huggingface_hub import snapshot_download\nresult = snapshot_download('acme/tiny', revision=commit)"
-        run_client(server.url, tmp_path, f"commit = {commit!r}\n{fetched}").value
+        assert run_client(server.url, tmp_path, f"commit = {commit!r}\n{fetched}").value
         yield Cached(server, tmp_path, commit)
 
 
