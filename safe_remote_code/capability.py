@@ -22,9 +22,9 @@ CAPABILITIES: Final = frozenset(
         "environment", "monkey-patch", "introspection", "hub-download", "raw-memory", "global-state",
     }
 )  # fmt: skip
-AttributeKind = Literal["copy", "write-path", "read-path", "refused"]
+AttributeKind = Literal["instance", "copy", "write-path", "read-path", "refused"]
 #: From lenient to strict: shown as a copy; called with its paths checked; never.
-_KINDS: Final = ("copy", "write-path", "read-path", "refused")
+_KINDS: Final = ("instance", "copy", "write-path", "read-path", "refused")
 
 
 @final

@@ -76,13 +76,15 @@ DECLARABLE: Final = frozenset(
 VARIABLES: Final = DECLARABLE | {"__name__", "__file__", "__package__", "__class__", "__debug__"}
 #: Attributes whose danger depends on the receiver: rewritten, and checked when used.
 CHECKED: Final = frozenset(
-    ["__class__", "__dict__", "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__",
-     "__getstate__", "__setstate__", "format", "format_map", "obj", "register"]
+    ["__class__", "__dict__", "__init__", "__post_init__", "__setitem__", "__delitem__", "__getattr__",
+     "__getattribute__", "__setattr__", "__delattr__", "__new__", "__getstate__", "__setstate__", "format",
+     "format_map", "obj", "register"]
 )  # fmt: skip
 #: May be assigned on an object that the remote code owns.
 WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", "__version__"])
 
-#: Attributes of frames, code, tracebacks, generators, coroutines (as `inspect` documents them).
+#: Attributes of frames, code, tracebacks, generators, coroutines (as `inspect` documents them); what changes the
+#: caller's choice of object (a property's setter), or an abstract class for everybody.
 INTROSPECTION: Final = frozenset(
     """
     tb_frame tb_next tb_lasti f_back f_builtins f_code f_globals f_locals f_lasti f_trace f_trace_lines f_trace_opcodes
@@ -92,6 +94,7 @@ INTROSPECTION: Final = frozenset(
     gi_frame gi_code gi_yieldfrom gi_running gi_suspended cr_frame cr_code cr_await cr_origin cr_running
     ag_frame ag_code ag_await ag_running func_globals func_code func_closure func_defaults func_dict
     im_func im_self im_class mro cell_contents
+    fset fdel _abc_registry_clear _abc_caches_clear _abc_impl _dump_registry
     """.split()
 )
 

@@ -232,6 +232,10 @@ class Attributes:
         value = getattr(receiver, name)
         if owns_callable(value) or isinstance(receiver, Facade):
             return value
+        if name in ("__init__", "__post_init__"):
+            return _initializer(receiver, value)
+        if name in ("__setitem__", "__delitem__"):
+            return _of_instance(receiver, value)
         if name == "register":
             return guarded_register(receiver, value, self._context) if callable(value) else value
         if name in ("__getattr__", "__getattribute__"):
@@ -245,11 +249,15 @@ class Attributes:
     def _load_sensitive(self, receiver: object, name: str) -> object:
         entry = self._sensitive[name]
         value = getattr(receiver, name)
+        if entry.kind == "instance" and not isinstance(receiver, (type, super, *_ALIASES)):
+            return value  # first, and in words that torch.compile understands: `past_key_values.update(...)`
         if entry.capability in self._context.granted.capabilities:
             return value
         forwarded = _is_forwarded(receiver, name)
         if entry.receivers and not forwarded and not _is_one_of(receiver, entry.receivers):
             return value
+        if entry.kind == "instance":
+            return _of_instance(receiver, value)
         if not forwarded and self._is_own(receiver, name, held=bool(entry.receivers)):
             # What remote code made, it may hold; but a saving method of its own, when remote code
             # calls it, is not a call by the user and opens no folder for writing.
@@ -431,6 +439,43 @@ def _constructor(value: Callable[..., object]) -> Callable[..., object]:
         return value(cls, *arguments, **keywords)
 
     return construct
+
+
+def _initializer(receiver: object, value: Callable[..., object]) -> Callable[..., object]:
+    """A library's `__init__`, of instances of remote classes alone: many write what they are given by name."""
+    target = _behind(receiver)
+    if not isinstance(target, type):
+        if not _is_of_own_class(target):
+            _refuse(f"__init__ of a {type(target).__name__}, which this code does not own")
+        return value
+    cls = real_class(target)
+
+    def initialize(*arguments: object, **keywords: object) -> object:
+        if not arguments or not issubclass(type(arguments[0]), cls) or not _is_of_own_class(arguments[0]):
+            _refuse(f"__init__ of {cls.__qualname__} for something that is no instance of a class of this code")
+        return value(*arguments, **keywords)
+
+    return initialize
+
+
+def _of_instance(receiver: object, value: Callable[..., object]) -> Callable[..., object]:
+    """A method; read off a class, it takes instances of that class only, and writes to nothing else."""
+    target = _behind(receiver)
+    if not isinstance(target, type) or not callable(value) or getattr(value, "__self__", None) is not None:
+        return value
+    cls = real_class(target)
+
+    def call(instance: object, *arguments: object, **keywords: object) -> object:
+        if not issubclass(type(instance), cls):
+            _refuse(f"{getattr(value, '__qualname__', 'a method')} of something that is no {cls.__qualname__}")
+        return value(instance, *arguments, **keywords)
+
+    return call
+
+
+def _is_of_own_class(instance: object) -> bool:
+    """Whether remote code made a class of `instance`; a user's own class may be below it."""
+    return any(owns_class(cls) for cls in type.__getattribute__(type(instance), "__mro__"))
 
 
 def _of_own_instance(receiver: object, value: object, name: str) -> object:

@@ -11,20 +11,26 @@ stand-in that is good for `isinstance`, annotations and comparison, and cannot b
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 import sys
+import threading
 from collections import OrderedDict
 from types import FunctionType
 from typing import Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
+from ..grammar import is_dunder
+from .native import watch_native_constructors
 from .ownership import share_kind
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
     "__buffer__",
 )  # fmt: skip
+#: Asked of the instance by `copy` and `pickle`, which then call and write what the answer says.
+_COPYING: Final = ("__reduce_ex__", "__reduce__")
 #: Bases of the library classes whose instances take attributes of any name.
 _LENIENT: Final = (
     "transformers.configuration_utils.PretrainedConfig", "transformers.configuration_utils.PreTrainedConfig",
@@ -39,6 +45,8 @@ _LENIENT: Final = (
 #: Where a module keeps what its `__getattr__` finds; others have `data`.
 _OF_MODULES: Final = ("_buffers", "_parameters", "_modules")
 _EXACT: Final = (dict, OrderedDict)
+_NAMING: Final = ("__module__", "__qualname__")  # set by `enum` itself
+_HARM: Final = "would hand raw memory to numpy, or choose what runs when this is copied"
 _INERT: Final = (list, tuple, str, int, float, bool, type(None))
 
 
@@ -54,18 +62,40 @@ class _Absent:
         # AttributeError; and so would a mapping of the caller's own, whatever it says now.
         own = getattr(instance, "__dict__", {})
         if self._name in own:  # put there past `__set__`, as LogRecord takes its `extra`
-            raise GuardViolationError(f"attribute {self._name} would hand raw memory to numpy")
+            raise GuardViolationError(f"attribute {self._name} {_HARM}")
         for held in [own[place] for place in (_OF_MODULES if "_buffers" in own else ("data",)) if place in own]:
             if type(held) not in _INERT and (type(held) not in _EXACT or self._name in held):
-                raise GuardViolationError(f"item {self._name} would hand raw memory to numpy")
+                raise GuardViolationError(f"item {self._name} {_HARM}")
         raise AttributeError(self._name)
 
     def __set__(self, instance: object, value: object) -> NoReturn:
-        raise GuardViolationError(f"attribute {self._name} would hand raw memory to numpy")
+        raise GuardViolationError(f"attribute {self._name} {_HARM}")
+
+
+@final
+class _OfTheClass:
+    """A data descriptor for an attribute that an instance has from its class, whatever its own namespace holds."""
+
+    def __init__(self, name: str, inherited: Any) -> None:
+        self._name = name
+        self._inherited = inherited
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self._inherited.__get__(instance, owner)
+
+    def __set__(self, instance: object, value: object) -> NoReturn:
+        raise GuardViolationError(f"attribute {self._name} would choose what runs when this is copied")
 
 
 def armour(cls: type) -> None:
-    """Make the memory protocols absent on instances of `cls` and its subclasses, unless it defines them itself."""
+    """Make the memory protocols absent on instances of `cls` and its subclasses, unless it defines them itself.
+
+    What `copy` and `pickle` ask of an instance is what its class says.
+    """
+    for name in _COPYING:
+        defined = next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
+        if defined is not None and not isinstance(defined, _OfTheClass):
+            type.__setattr__(cls, name, _OfTheClass(name, defined))
     absent = [name for name in _PROTOCOLS if not any(name in base.__dict__ for base in cls.__mro__)]
     for name in absent:
         type.__setattr__(cls, name, _Absent(name))
@@ -84,16 +114,22 @@ def _listing_without(listing: Any, absent: frozenset[str]) -> Any:
 
 
 def armour_readers(cls: type) -> None:
-    """Let the `__getattr__` and `__getattribute__` that remote class `cls` defines not answer for these names."""
+    """Let the `__getattr__` and `__getattribute__` that remote class `cls` defines not answer for special names.
+
+    Trusted code believes `__class__`, `__annotations__`, `__wrapped__` or `__reduce_ex__` of any object; Python itself
+    asks the class for the others, such as `__len__`.
+    """
     for name in ("__getattr__", "__getattribute__"):
         if name in cls.__dict__:
-            type.__setattr__(cls, name, _not_for_protocols(cls.__dict__[name]))
+            type.__setattr__(cls, name, _not_for_special(cls, name, cls.__dict__[name]))
 
 
-def _not_for_protocols(reader: Any) -> Any:
+def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
     def read(self: object, name: str) -> object:
-        if name in _PROTOCOLS:
-            raise AttributeError(name)
+        if name[:2] == "__" and name[-2:] == "__":
+            if which == "__getattr__":
+                raise AttributeError(name)
+            return super(cls, self).__getattribute__(name)
         if isinstance(reader, FunctionType):
             return reader(self, name)
         return reader.__get__(self, type(self))(name)  # `__getattr__ = dict.get`, a partialmethod, a staticmethod
@@ -103,6 +139,7 @@ def _not_for_protocols(reader: Any) -> Any:
 
 def armour_libraries() -> None:
     """Armour the lenient classes of the libraries that are loaded."""
+    watch_native_constructors()
     for dotted in _LENIENT:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)
@@ -117,7 +154,7 @@ def armour_libraries() -> None:
 
 
 def _armour_enums() -> None:
-    """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: not these."""
+    """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: it sets none."""
     namespace: Any = type(enum.EnumMeta.__prepare__("Name", (enum.Enum,)))
     store = namespace.__setitem__
     if getattr(store, "_checked", False):
@@ -125,8 +162,11 @@ def _armour_enums() -> None:
 
     @functools.wraps(store)
     def __setitem__(self: object, name: str, value: object) -> None:
-        if isinstance(name, str) and str.__str__(name) in _PROTOCOLS:
-            raise GuardViolationError("a member of this name would hand raw memory to numpy")
+        if isinstance(name, str):
+            text = str.__str__(name)
+            functional = sys._getframe(1).f_code is enum.EnumMeta._create_.__code__  # type: ignore[attr-defined]
+            if text in _PROTOCOLS or (functional and is_dunder(text) and text not in _NAMING):
+                raise GuardViolationError(f"a member of this name {_HARM}")
         store(self, name, value)
 
     __setitem__._checked = True  # type: ignore[attr-defined]  # ours
@@ -202,6 +242,8 @@ def is_withheld(constructor: object) -> bool:
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
     armour_libraries()
+    share_kind(dataclasses.Field)  # its name becomes text that `dataclass` executes
+    share_kind(type(threading.main_thread()))
     _armour_enums()
     numpy = sys.modules.get("numpy")
     if numpy is not None:

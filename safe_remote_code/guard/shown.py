@@ -7,6 +7,7 @@ one for all, such as `scipy.stats.norm`, is noted, so that `guard write` refuses
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from ..refusal_log import LOG
 from .ownership import Sealed, share_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PLAIN_DICTS: Final = (dict, OrderedDict, defaultdict, Counter)
 #: Flags that real code sets (`torch.backends.cuda.matmul.allow_tf32`), and what is ours.
@@ -44,9 +45,24 @@ def read_only(real: object) -> object:
         return MappingProxyType(_copied(real)) if type(real) in _PLAIN_DICTS else _View(real)
     if type(real) in (list, set):
         return _copied(real)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(real, numpy.ndarray):
+        return real.copy()
+    if isinstance(real, functools._lru_cache_wrapper):
+        return _answering_copies(real)
     if any(base.__qualname__ == "GeneralInterface" for base in type(real).__mro__):
         return type(real)()  # transformers' registries of functions: same entries, assignments stay here
     return real
+
+
+def _answering_copies(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A library function that remembers its answers, and gives everybody the same list or dictionary."""
+
+    @functools.wraps(real)
+    def call(*arguments: object, **keywords: object) -> object:
+        return _copied(real(*arguments, **keywords))
+
+    return call
 
 
 def _copied(value: Any) -> Any:

@@ -81,6 +81,9 @@ def _expression(node: ast.expr, context: Context) -> Iterator[Complaint]:
         yield from _named(node, context)
     elif isinstance(node, ast.Subscript):
         yield from _expression(node.value, context)
+        base = node.value
+        if isinstance(base, ast.Name) and not context.meaning(base).names and context.bound_values(base):
+            yield f"annotation {base.id}[...] may be text that was put there", "guard"
         for part in _arguments(node, _base(node.value, context)):
             yield from _expression(part, context)
     elif isinstance(node, ast.BinOp):
@@ -89,6 +92,11 @@ def _expression(node: ast.expr, context: Context) -> Iterator[Complaint]:
     elif isinstance(node, ast.Tuple | ast.List):
         for part in node.elts:
             yield from _expression(part, context)
+    elif isinstance(node, ast.Attribute):
+        if not context.meaning(node).names:
+            yield f"annotation {ast.unparse(node)[:60]} may be text that was put there", "guard"
+    elif not isinstance(node, ast.Starred | ast.Slice) and not context.walk.postponed:
+        yield f"annotation is computed by a {type(node).__name__}", "guard"
 
 
 def _named(node: ast.Name, context: Context) -> Iterator[Complaint]:

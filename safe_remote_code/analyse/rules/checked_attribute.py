@@ -2,7 +2,8 @@
 
 What
     A read of ``__dict__``, ``__new__``, ``__getstate__``, ``__setstate__`` or ``obj`` on something other than ``self``,
-    ``super()`` or ``object``.
+    ``super()`` or ``object``; and ``__init__``, ``__post_init__``, ``__setitem__`` or ``__delitem__`` of anything else
+    than these that is not called with ``self``.
 
 Why it matters
     ``__dict__`` of a module or class hands out everything in it (crewAI #4516); ``obj`` of an
@@ -30,15 +31,23 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _NAMES: Final = frozenset(["__dict__", "__new__", "__getstate__", "__setstate__", "obj"])
+#: Methods that write to their first argument; of the receiver of the method around them, they are as good as super()'s.
+_WRITERS: Final = frozenset(["__init__", "__post_init__", "__setitem__", "__delitem__"])
 
 
 def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
-    if not isinstance(node, ast.Attribute) or node.attr not in _NAMES or not isinstance(node.ctx, ast.Load):
+    if not isinstance(node, ast.Attribute) or node.attr not in _NAMES | _WRITERS or not isinstance(node.ctx, ast.Load):
         return ()
     receiver = node.value
     own = isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Name) and receiver.func.id == "super"
     if own or context.meaning(receiver).receiver or (node.attr == "__new__" and context.is_builtin(receiver, "object")):
         return ()
+    if node.attr in _WRITERS:
+        call = context.parent(node)
+        if isinstance(call, ast.Call) and call.func is node and call.args and context.meaning(call.args[0]).receiver:
+            return ()
+        message = f"{node.attr} writes to whatever it is called with"
+        return [context.finding(node, RULE.id, message, "guard", capability="monkey-patch", name=node.attr)]
     message = f"attribute {node.attr} hands out internals of some objects"
     return [context.finding(node, RULE.id, message, "guard", capability="introspection", name=node.attr)]
 

@@ -19,7 +19,7 @@ Instead
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..context import Rule
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from ...finding import Finding
     from ..context import Context
     from ..scopes import Meaning
+
+
+#: Whose objects one gets without importing the package.
+_HANDED_OUT_BY: Final = {"tokenizers": "transformers", "sentencepiece": "transformers"}
 
 
 def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
@@ -52,6 +56,8 @@ def _judge(node: ast.expr, receiver: ast.expr, name: str, context: Context) -> S
     if meaning.receiver and name in context.walk.defined:
         return ()
     entry = context.table.attributes[name]
+    if entry.kind == "instance" and not meaning.names:
+        return ()  # a call on an instance, as far as one can tell; a class that is handed on is unowned-write's
     if entry.receivers and not _may_be(entry.receivers, meaning, context):
         return ()
     if meaning.complete and meaning.names and not meaning.modules and _is_function_of_module(meaning.names, context):
@@ -67,7 +73,9 @@ def _may_be(receivers: tuple[str, ...], meaning: Meaning, context: Context) -> b
     """Whether an instance of one of these classes may be meant: such names (`replace`) are common on others."""
     if meaning.complete:
         return not set(receivers).isdisjoint(meaning.names)
-    return any(name.partition(".")[0] in context.walk.imported for name in receivers)
+    packages = {name.partition(".")[0] for name in receivers}
+    packages |= {_HANDED_OUT_BY[package] for package in packages if package in _HANDED_OUT_BY}
+    return not packages.isdisjoint(context.walk.imported)
 
 
 def _is_function_of_module(names: tuple[str, ...], context: Context) -> bool:

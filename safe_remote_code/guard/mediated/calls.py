@@ -8,9 +8,12 @@ and made exact before the library saw them.
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Final, Literal
 
 from ..context import downloading_own_files, exact_path
 
@@ -35,6 +38,8 @@ def mediated_call(
     `all_paths`: every text argument is a path, not just the first and those that look like one.
     """
 
+    last = _last_place(function)
+
     def call(*arguments: object, **keywords: object) -> object:
         if kind is None:
             return function(*arguments, **keywords)
@@ -45,10 +50,14 @@ def mediated_call(
             _check(text, kind, context, function)
             act = getattr(Path(text), function.__name__)
         exact = [
-            _argument(item, kind, context, function, first=all_paths or index == 0)
+            _argument(item, kind, context, function, first=all_paths or index <= last)
             for index, item in enumerate(arguments)
         ]
-        named = {name: _argument(item, kind, context, function, first=all_paths) for name, item in keywords.items()}
+        names = _path_names(function, last) if keywords else frozenset()
+        named = {
+            name: _argument(item, kind, context, function, first=all_paths or name in names)
+            for name, item in keywords.items()
+        }
         if not named.get("weights_only", True):
             raise context.violation(f"{_name(function)}: weights_only=False unpickles objects", "deserialise")
         if kind == "read-path" and exact and exact[0] in context.repositories:
@@ -61,13 +70,51 @@ def mediated_call(
     return call
 
 
+#: What the parameter that takes the path is called where a signature does not say which one is first.
+_PATH_NAMES: Final = frozenset(
+    [
+        "path",
+        "file",
+        "fp",
+        "fid",
+        "f",
+        "fname",
+        "filename",
+        "name",
+        "target",
+        "folder",
+        "save_directory",
+        "files",
+        "out",
+    ]
+)
+
+
+def _last_place(function: Callable[..., object]) -> int:
+    """The last position at which the path may stand: of a method that was read off its class, behind the receiver."""
+    return int(getattr(function, "__self__", None) is None and "." in getattr(function, "__qualname__", ""))
+
+
+def _path_names(function: Callable[..., object], last: int) -> frozenset[str]:
+    """The names under which the path may be given."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[: last + 1]
+    except (TypeError, ValueError):
+        return _PATH_NAMES
+    if any(item.kind is item.VAR_POSITIONAL for item in parameters):
+        return _PATH_NAMES
+    names = frozenset(item.name for item in parameters)
+    return names if isinstance(function, FunctionType | MethodType) else names | _PATH_NAMES
+
+
 def _argument(
     value: object, kind: PathKind, context: PackageContext, function: Callable[..., object], *, first: bool
 ) -> object:
-    if isinstance(value, bytes) and first:
+    if isinstance(value, bytes | bytearray) and (first or b"/" in value or b"." in value):
         raise context.violation(f"{_name(function)}: paths are str here, not bytes", _capability(kind))
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return [_argument(item, kind, context, function, first=first) for item in value]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview | range):
+        # As an exact list: a class of remote code may hold something else next time.
+        return [_argument(item, kind, context, function, first=first) for item in list(value)]
     if not isinstance(value, str | os.PathLike):
         return value
     text = exact_path(value)

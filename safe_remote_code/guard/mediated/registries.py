@@ -31,6 +31,21 @@ _DECORATORS: Final = (
     "transformers.utils.doc.add_start_docstrings", "transformers.utils.doc.add_start_docstrings_to_model_forward",
     "transformers.utils.doc.add_end_docstrings", "transformers.utils.doc.add_code_sample_docstrings",
     "transformers.utils.doc.replace_return_docstrings", "transformers.utils.doc.copy_func",
+    "abc.abstractmethod", "abc.abstractclassmethod", "abc.abstractstaticmethod", "abc.update_abstractmethods",
+    "torch._dynamo.disable", "torch._dynamo.allow_in_graph", "torch._dynamo.forbid_in_graph",
+    "torch._dynamo.disallow_in_graph", "torch._dynamo.nonstrict_trace", "torch._dynamo.assume_constant_result",
+    "torch._dynamo.substitute_in_graph", "torch._dynamo.dont_skip_tracing", "torch._dynamo.mark_static",
+    "torch.compiler.disable", "torch.compiler.allow_in_graph", "torch.compiler.assume_constant_result",
+    "torch.compiler.nested_compile_region", "torch.compiler.substitute_in_graph",
+    "transformers.utils.import_utils.requires", "transformers.utils.requires",
+    "transformers.integrations.moe.use_experts_implementation", "transformers.integrations.use_experts_implementation",
+    "transformers.integrations.hub_kernels.use_kernel_forward_from_hub",
+    "transformers.integrations.use_kernel_forward_from_hub",
+    "transformers.integrations.hub_kernels.use_kernel_func_from_hub",
+    "transformers.integrations.use_kernel_func_from_hub",
+    "transformers.integrations.hub_kernels.use_kernelized_func", "transformers.integrations.use_kernelized_func",
+    "accelerate.hooks.add_hook_to_module", "accelerate.hooks.remove_hook_from_module",
+    "accelerate.hooks.remove_hook_from_submodules",
 )  # fmt: skip
 
 
