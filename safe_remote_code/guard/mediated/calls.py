@@ -38,7 +38,8 @@ def mediated_call(
     `all_paths`: every text argument is a path, not just the first and those that look like one.
     """
 
-    last = _last_place(function)
+    own_path = isinstance(receiver, PurePath) and getattr(function, "__name__", "") not in _TO_ANOTHER
+    last = -1 if own_path else _last_place(function)
 
     def call(*arguments: object, **keywords: object) -> object:
         if kind is None:
@@ -49,11 +50,13 @@ def mediated_call(
             text = exact_path(receiver)
             _check(text, kind, context, function)
             act = getattr(Path(text), function.__name__)
+            if function.__name__ in _OF_CONTENT:
+                return act(*arguments, **keywords)
         exact = [
             _argument(item, kind, context, function, first=all_paths or index <= last)
             for index, item in enumerate(arguments)
         ]
-        names = _path_names(function, last) if keywords else frozenset()
+        names = _path_names(function, last) if keywords and not own_path else frozenset()
         named = {
             name: _argument(item, kind, context, function, first=all_paths or name in names)
             for name, item in keywords.items()
@@ -88,6 +91,12 @@ _PATH_NAMES: Final = frozenset(
         "out",
     ]
 )
+
+
+#: Methods of path objects that take another path; of the others it is the object itself.
+_TO_ANOTHER: Final = ("rename", "replace", "symlink_to", "hardlink_to", "link_to")
+#: And what these take is what the file will hold.
+_OF_CONTENT: Final = ("write_text", "write_bytes")
 
 
 def _last_place(function: Callable[..., object]) -> int:
