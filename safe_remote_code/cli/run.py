@@ -158,7 +158,13 @@ def _into_namespaces(arguments: list[str], net: list[str]) -> None:
             subject="run",
             remedy="install bubblewrap, or leave the option out: Landlock and seccomp hold without it",
         )
-    inner = [sys.executable, "-m", "safe_remote_code", *[word for word in arguments[1:] if word != "--namespaces"]]
+    inner = [
+        sys.executable,
+        "-P",
+        "-m",
+        "safe_remote_code",
+        *[word for word in arguments[1:] if word != "--namespaces"],
+    ]
     network = any(item != "none" for item in net) or "--listen" in arguments
     command = namespace_command(program, inner, network=network)
     os.execv(command[0], command)

@@ -8,9 +8,9 @@ replaced if it differs.
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,30 +32,56 @@ def lay_out(snapshot: Snapshot, folder: Path) -> None:
     """
     for file in snapshot.files:
         path = folder / file.path
+        *parents, name = file.path.split("/")
         lines = file.text.splitlines(keepends=True)
         # A modification time of None: linecache never re-reads the file, whatever happens to it.
         linecache.cache[str(path)] = (len(file.text), None, lines, str(path))
         try:
-            if not _is(path, file.data):
-                _replace(path, file.data)
+            place = _opened(folder, parents)
+            try:
+                if not _is(place, name, file.data):
+                    _replace(place, name, file.data)
+            finally:
+                os.close(place)
         except OSError:
             continue
 
 
-def _is(path: Path, data: bytes) -> bool:
+def _opened(folder: Path, parents: list[str]) -> int:
+    """A descriptor of the folder; a link on the way, which a confined program may have put there, is not followed.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for part in parents:
+        above = place
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=above)
+            place = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        finally:
+            os.close(above)
+    return place
+
+
+def _is(place: int, name: str, data: bytes) -> bool:
     try:
-        return not path.is_symlink() and path.read_bytes() == data
-    except FileNotFoundError:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+    except OSError:
         return False
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(len(data) + 1) == data
 
 
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+def _replace(place: int, name: str, data: bytes) -> None:
+    temporary = f".{os.urandom(8).hex()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-        os.replace(temporary, path)
+        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     except BaseException:
-        os.unlink(temporary)
+        os.unlink(temporary, dir_fd=place)
         raise

@@ -55,8 +55,9 @@ def allowed_roots(directory: str) -> tuple[str, ...]:
     roots = [real]
     # .../models--owner--name/snapshots/<commit> is a folder of links into .../blobs
     repo_folder, snapshots = os.path.split(os.path.dirname(real))
-    if snapshots == "snapshots" and os.path.isdir(os.path.join(repo_folder, "blobs")):
-        roots.append(os.path.realpath(os.path.join(repo_folder, "blobs")))
+    blobs = os.path.join(repo_folder, "blobs")
+    if snapshots == "snapshots" and os.path.isdir(blobs) and os.path.realpath(blobs) == blobs:  # no link to elsewhere
+        roots.append(blobs)
     return tuple(roots)
 
 

@@ -2,8 +2,8 @@
 
 Rules:
 1. The interpreter's libraries, the system's, and the policy and lock documents, to read.
-2. Of the program's own folder the modules, by file and by package folder. Names there can be listed; other files
-   (`.env`, keys, notebooks) cannot be read.
+2. Of the program's own folder the modules, by file and by package folder, unless they are links that lead out of it.
+   Names there can be listed; other files (`.env`, keys, notebooks) cannot be read.
 3. Of each locked source that the policy allows: its folder in the Hub cache, or the local folder of that name that the
    command names or that lies here or beside the lock. With a network, the cache folder may be written to as well.
 4. Writing: the run's own temporary folder, shared memory, the laid-out text of the locked packages, and what the user
@@ -137,7 +137,10 @@ def _own_modules(program: Program) -> Iterator[str]:
         yield program.script
     if program.folder is None or not os.path.isdir(program.folder):
         return
+    home = os.path.join(os.path.realpath(program.folder), "")
     for entry in os.scandir(program.folder):
+        if not os.path.realpath(entry.path).startswith(home) or holds_home(entry.path):
+            continue  # a cloned repository may hold a link to anything
         if entry.is_dir() and _is_package(entry.path) or entry.is_file() and entry.name.endswith(_MODULE_ENDINGS):
             yield entry.path
 

@@ -2,7 +2,8 @@
 
 Rules: only Python is started, because only there can the guard be switched on: a Python, or a script whose first line
 names one (torchrun, accelerate). The interpreter is asked, with the flags of the command, for its folders and whether
-the guard came up in it. It is the user's own, and is asked before anything remote runs.
+the guard came up in it. It is the user's own, and is asked before anything remote runs; nothing of the current folder
+is imported by it (`-P`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ print(json.dumps({
     "executables": [sys.executable, getattr(sys, "_base_executable", sys.executable)],
     "prefixes": [sys.prefix, sys.base_prefix],
     "libraries": [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")],
-    "path": sys.path if sys.flags.safe_path else sys.path[1:],
+    "path": sys.path,
     "guarded": "safe_remote_code.startup" in sys.modules,
 }))
 """
@@ -123,7 +124,7 @@ def _ask(python: str, flags: list[str], environment: Mapping[str, str]) -> dict[
     guard = {GUARD_POLICY: "default", GUARD_LOCKFILE: "/nonexistent"}
     try:
         child = os.posix_spawn(
-            python, [python, *flags, "-c", _QUESTION], {**environment, **guard},
+            python, [python, "-P", *flags, "-c", _QUESTION], {**environment, **guard},
             file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_CLOSE, reading)],
         )  # fmt: skip
         os.close(writing)

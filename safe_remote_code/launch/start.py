@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import Final, NoReturn, final
 
 from ..errors import SandboxUnavailableError
+from ..removal import remove_tree
 from ..sandbox import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Confinement, apply, cleaned_environment, prctl
 from .program import Program
 
@@ -57,7 +57,7 @@ def start(
         variables = cleaned_environment(confinement.environment, environment) | dict(added(folder))
         return _run(program, confinement, variables, started)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def _run(

@@ -19,12 +19,12 @@ from typing import Final
 from ..errors import SandboxUnavailableError
 from . import kernel, landlock, limits, seccomp
 from .confinement import Confinement, Mechanism
-from .landlock import ALL_THREADS_ABI, SCOPE_ABI, TCP_ABI, UNIX_ABI
+from .landlock import ALL_THREADS_ABI, SCOPE_ABI, TCP_ABI, TRUNCATE_ABI, UNIX_ABI
 from .status import MechanismStatus, SandboxStatus, Threads
 
 #: The kernel that brought each Landlock ABI, for the remedy.
 _SINCE: Final[dict[Mechanism, str]] = {
-    "landlock-files": "5.13", "landlock-tcp": "6.7", "landlock-scope": "6.12", "landlock-unix": "7.1",
+    "landlock-files": "6.2", "landlock-tcp": "6.7", "landlock-scope": "6.12", "landlock-unix": "7.1",
     "seccomp": "4.14", "descriptors": "5.9",
 }  # fmt: skip
 
@@ -68,7 +68,7 @@ def _check_requirements(confinement: Confinement, version: int, lone: bool) -> N
 def unavailable(confinement: Confinement, version: int) -> tuple[Mechanism, ...]:
     """What `confinement` asks for and this kernel does not have."""
     lacks: dict[Mechanism, bool] = {
-        "landlock-files": version < 1,
+        "landlock-files": version < TRUNCATE_ABI,  # any file could be emptied before
         "landlock-tcp": confinement.sockets and version < TCP_ABI,
         # Without processes of its own, seccomp can say to whom signals go.
         "landlock-scope": version < SCOPE_ABI and (confinement.allow_fork or confinement.unix),

@@ -48,8 +48,9 @@ _CREATE_RULESET_VERSION: Final = 1 << 0
 _RESTRICT_SELF_TSYNC: Final = 1 << 3
 _RULE_PATH_BENEATH: Final = 1
 _RULE_NET_PORT: Final = 2
+TRUNCATE_ABI: Final = 3
 #: File rights by the ABI that brought them.
-_FILE_RIGHTS: Final = ((1, (1 << 13) - 1), (2, REFER), (3, TRUNCATE), (5, IOCTL_DEV), (9, RESOLVE_UNIX))
+_FILE_RIGHTS: Final = ((1, (1 << 13) - 1), (2, REFER), (TRUNCATE_ABI, TRUNCATE), (5, IOCTL_DEV), (9, RESOLVE_UNIX))
 _NAMES: Final = {REFER: "REFER", TRUNCATE: "TRUNCATE", IOCTL_DEV: "IOCTL_DEV"}
 TCP_ABI: Final = 4
 SCOPE_ABI: Final = 6

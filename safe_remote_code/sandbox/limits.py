@@ -65,16 +65,23 @@ def drop_capabilities() -> None:
     Raises:
         OSError: the kernel refuses it.
     """
-    kept = _effective() & (1 << _CAP_DAC_OVERRIDE)
-    if _effective() == kept:
+    held = {name: _capabilities(name) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
+    kept = held["CapEff"] & (1 << _CAP_DAC_OVERRIDE)
+    if not any(value & ~kept for value in held.values()):
         return
+    _set_capabilities(held["CapPrm"], held["CapPrm"])  # to give up the rest takes one that may be lowered for now
     for number in range(_MAX_CAPABILITY + 1):
         if number != _CAP_DAC_OVERRIDE and _in_bounding_set(number):
             kernel.prctl(kernel.PR_CAPBSET_DROP, number)
     kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+    _set_capabilities(kept, kept)
+
+
+def _set_capabilities(effective: int, permitted: int) -> None:
     header = kernel.buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
-    sets = kernel.buffer(struct.pack("=IIIIII", kept, kept, 0, 0, 0, 0))
-    kernel.call(kernel.CAPSET[kernel.architecture()], header, sets)
+    low, high = 0xFFFFFFFF, 32
+    words = (effective & low, permitted & low, 0, effective >> high, permitted >> high, 0)
+    kernel.call(kernel.CAPSET[kernel.architecture()], header, kernel.buffer(struct.pack("=IIIIII", *words)))
 
 
 def _in_bounding_set(number: int) -> bool:
@@ -84,7 +91,7 @@ def _in_bounding_set(number: int) -> bool:
         return False
 
 
-def _effective() -> int:
+def _capabilities(name: str) -> int:
     with open("/proc/thread-self/status", encoding="utf-8", errors="replace") as stream:
-        line = next(line for line in stream if line.startswith("CapEff:"))
+        line = next(line for line in stream if line.startswith(f"{name}:"))
     return int(line.split()[1], 16)

@@ -69,7 +69,12 @@ def system_paths(*, all_processes: bool) -> tuple[str, ...]:
 
 
 def _own_path() -> list[str]:
-    return sys.path if sys.flags.safe_path else sys.path[1:]
+    """The module path without the folder of the program, which holds what is nobody's business."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if sys.flags.safe_path or script is None or sys.modules["__main__"].__spec__ is not None:
+        return sys.path if sys.flags.safe_path else sys.path[1:]
+    home = os.path.dirname(os.path.realpath(script))  # not by position: something may have been put before it
+    return [entry for entry in sys.path if os.path.realpath(entry) != home]
 
 
 def holds_home(folder: str) -> bool:

@@ -46,6 +46,9 @@ _PERSONALITY_QUERY: Final = 0xFFFFFFFF
 #: SET_TIMERSLACK GET_TIMERSLACK SET_NO_NEW_PRIVS GET_NO_NEW_PRIVS SET_THP_DISABLE GET_THP_DISABLE CAP_AMBIENT SET_VMA.
 #: Those of capabilities are for a stricter sandbox below; they only take away.
 _PRCTL: Final = (1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 41, 42, 47, 0x53564D41)
+#: F_SETOWN F_SETSIG F_SETOWN_EX, which send signals to any process of the user (Landlock holds it from ABI 6 on);
+#: F_SETLEASE F_NOTIFY, which hinder and watch others in files that may only be read.
+_FCNTL_REFUSED: Final = (8, 10, 15, 1024, 1026)
 #: TCGETS TCSETS TCSETSW TCSETSF TIOCGPGRP TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX FIOASYNC. Not among them:
 #: TIOCSTI and TIOCLINUX, which type into the terminal of the user.
 _IOCTL: Final = (0x5401, 0x5402, 0x5403, 0x5404, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5452)
@@ -129,6 +132,7 @@ def _of_files(confinement: Confinement) -> dict[str, Rule]:
         # A memory file has no folder for Landlock to judge, so with exec it must be one that cannot be executed.
         "memfd_create": _only((1, unexecutable, (unexecutable,))),
         "ioctl": _ioctl(confinement),
+        "fcntl": Rule((Test(1, _ALL, _FCNTL_REFUSED, "denied"),), "allow"),
     }
 
 
@@ -197,7 +201,8 @@ def _of_processes(confinement: Confinement, scoped_to: int | None) -> dict[str, 
         "kill": signals,
         "tgkill": signals,
         "tkill": _granted(scoped_to is None),
-        "prctl": _only((0, _ALL, _PRCTL)),
+        # A worker may not stay when its parent dies: it told the kernel so itself, before it was confined.
+        "prctl": _only((0, _ALL, _PRCTL if confinement.allow_fork else _PRCTL[1:])),
         "prlimit64": _only((0, _ALL, (0,))),
         "setpriority": _only((0, _ALL, (0,)), (1, _ALL, (0,))),
         "sched_setaffinity": _only((0, _ALL, (0,))),

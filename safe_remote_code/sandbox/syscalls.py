@@ -34,7 +34,6 @@ ALLOWED: Final[Mapping[str, Numbers]] = {
     "dup": (32, 23),
     "dup2": (33, None),
     "dup3": (292, 24),
-    "fcntl": (72, 25),
     "flock": (73, 32),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
@@ -210,6 +209,7 @@ ALLOWED: Final[Mapping[str, Numbers]] = {
 
 #: Allowed, refused or answered by the filter according to their arguments and the confinement (`seccomp.py`).
 CHECKED: Final[Mapping[str, Numbers]] = {
+    "fcntl": (72, 25),
     "open": (2, None),
     "openat": (257, 56),
     "openat2": (437, 437),

@@ -4,7 +4,8 @@ Guarantee: the key that comes back belongs to a certificate that
 
 1. chains to one of the roots that the *user* gave: no system store, nothing from the bundle is a root;
 2. is valid, as is each of its issuers, at the time the caller gives, not at a time that the signer chose;
-3. is meant for signatures: an end entity with the digitalSignature usage, issued by certificate authorities;
+3. is meant for signatures: an end entity with the digitalSignature usage, issued by certificate authorities, and where
+   extended usages are named, in it or an issuer, code signing is one;
 4. is the pinned one: its fingerprint, or a name in its subject or alternative names, is what the user expects.
 
 It does not: ask for revocation (no CRL, no OCSP). Use short-lived certificates, or pin the fingerprint.
@@ -97,18 +98,20 @@ def _load(der: bytes) -> Certificate:
 
 
 def _check_chain(leaf: Certificate, issuers: list[Certificate], roots: Sequence[Certificate], now: datetime) -> None:
-    from cryptography.x509 import BasicConstraints, KeyUsage
+    from cryptography.x509 import BasicConstraints, ExtendedKeyUsage, KeyUsage
     from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
     authority = (
         ExtensionPolicy.permit_all()
         .require_present(BasicConstraints, Criticality.AGNOSTIC, _check_authority)
         .may_be_present(KeyUsage, Criticality.AGNOSTIC, _check_authority_usage)
+        .may_be_present(ExtendedKeyUsage, Criticality.AGNOSTIC, _check_purpose)
     )
     entity = (
         ExtensionPolicy.permit_all()
         .may_be_present(BasicConstraints, Criticality.AGNOSTIC, _check_entity)
         .require_present(KeyUsage, Criticality.AGNOSTIC, _check_entity_usage)
+        .may_be_present(ExtendedKeyUsage, Criticality.AGNOSTIC, _check_purpose)
     )
     builder = PolicyBuilder().store(Store(list(roots))).time(now.replace(tzinfo=None))
     verifier = builder.extension_policies(ca_policy=authority, ee_policy=entity).build_client_verifier()
@@ -153,6 +156,13 @@ def _check_entity(_policy: Any, _certificate: Any, value: Any) -> None:
 def _check_entity_usage(_policy: Any, _certificate: Any, value: Any) -> None:
     if not value.digital_signature:
         raise ValueError("the certificate is not for signatures")
+
+
+def _check_purpose(_policy: Any, _certificate: Any, value: Any) -> None:
+    from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
+
+    if value is not None and not {Purpose.CODE_SIGNING, Purpose.ANY_EXTENDED_KEY_USAGE} & set(value):
+        raise ValueError("the certificate is for other purposes than signing code")
 
 
 def _identities(certificate: Certificate) -> set[str]:

@@ -11,6 +11,7 @@ import json
 import math
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, final
 
 from ..errors import WorkerProtocolError
@@ -148,16 +149,18 @@ def _number(text: str) -> float:
 
 
 def parse_blobs(value: object, arena_bytes: int) -> tuple[Blob, ...]:
-    """The blobs of a header, all inside an arena of `arena_bytes`.
+    """The blobs of a header, one after the other inside an arena of `arena_bytes`.
 
     Raises:
-        WorkerProtocolError: malformed, too many, or outside.
+        WorkerProtocolError: malformed, too many, outside, or overlapping: together they are no more than the arena.
     """
     if type(value) is not list or len(value) > MAX_BLOBS:
         raise WorkerProtocolError("not a list of blobs")
     blobs = tuple(_blob(item) for item in value)
     if any(blob.end > arena_bytes for blob in blobs):
         raise WorkerProtocolError("a blob outside the arena")
+    if any(after.offset < before.end for before, after in pairwise(blobs)):
+        raise WorkerProtocolError("blobs that overlap")
     return blobs
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -27,10 +26,12 @@ from pathlib import Path
 from typing import Final, final
 
 from ..errors import WorkerError
+from ..removal import remove_tree
 from .channel import Channel
 from .frames import MAX_ARENA_BYTES
 
 _PREFIX: Final = "safe-remote-code-worker-"
+_LOCK: Final = "lock"
 _REAP_SECONDS: Final = 10.0
 #: Why a signal comes from the kernel, in words.
 _SIGNALS: Final = {
@@ -50,7 +51,7 @@ class Scratch:
     def __init__(self) -> None:
         _sweep()
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         for name in ("home", "tmp", "cache", "modules", "out"):
             (self.path / name).mkdir()
@@ -62,7 +63,7 @@ class Scratch:
 
     def remove(self) -> None:
         """Delete it, whatever the child left in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path, last=_LOCK)
         with contextlib.suppress(OSError):
             os.close(self._lock)
         self._lock = -1
@@ -74,12 +75,12 @@ def _sweep() -> None:
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder, last=_LOCK)
         except OSError:
             pass  # its parent lives
         finally:

@@ -239,3 +239,17 @@ def test_unpinned_code_is_refused_with_the_command_that_pins_it(decoder: Tree, t
 def test_a_class_that_was_not_approved_is_refused_although_its_bytes_are_pinned(decoder: Tree) -> None:
     with pytest.raises(NotPinnedError, match="not an approved entry point"):
         decoder.load("vocabulary.LarchVocabulary")
+
+
+def test_a_linked_folder_of_blobs_is_no_part_of_the_repository(tmp_path: Path) -> None:
+    """A cloned tree may be laid out like the Hub's cache; what its `blobs` leads to is somebody else's."""
+    from safe_remote_code.fetch.local import allowed_roots
+
+    home = tmp_path.resolve()
+    (home / "repo" / "snapshots" / "abc").mkdir(parents=True)
+    (home / "victim").mkdir()
+    (home / "repo" / "blobs").symlink_to(home / "victim")
+    assert allowed_roots(str(home / "repo" / "snapshots" / "abc")) == (str(home / "repo" / "snapshots" / "abc"),)
+    (home / "repo" / "blobs").unlink()
+    (home / "repo" / "blobs").mkdir()
+    assert allowed_roots(str(home / "repo" / "snapshots" / "abc"))[1] == str(home / "repo" / "blobs")

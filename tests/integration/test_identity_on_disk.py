@@ -228,6 +228,22 @@ def test_a_link_in_the_store_is_replaced_and_not_written_through(
     assert (store / "model.py").read_bytes() == b"MARK = 1\n"
 
 
+def test_a_linked_folder_in_the_store_is_not_written_through(tmp_path: Path) -> None:
+    """Under `run` the store of a package may be written to by confined code; the next process lays its text out there."""
+    from safe_remote_code.execute.source_store import lay_out
+    from safe_remote_code.snapshot import SourceFile, snapshot
+
+    victim, store = tmp_path / "victim", tmp_path / "store"
+    victim.mkdir()
+    (victim / "settings.py").write_text("mine\n")
+    store.mkdir()
+    (store / "conf").symlink_to(victim)
+    files = [SourceFile(path="conf/settings.py", data=b"A = 1\n"), SourceFile(path="b/c/model.py", data=b"B = 1\n")]
+    lay_out(snapshot(files), store)
+    assert (victim / "settings.py").read_text() == "mine\n" and len(list(victim.iterdir())) == 1
+    assert (store / "b" / "c" / "model.py").read_bytes() == b"B = 1\n"
+
+
 @pytest.mark.torch
 def test_a_poisoned_module_cache_of_transformers_has_no_effect(
     folder: Path, lockfile: Path, request: pytest.FixtureRequest

@@ -79,7 +79,8 @@ def test_what_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(seccomp, "available", lambda: False)
     wide = Confinement(connect=(80,), unix=True, allow_fork=True)
     assert unavailable(wide, 0) == ("landlock-files", "landlock-tcp", "landlock-scope", "landlock-unix", "seccomp")
-    assert unavailable(Confinement(), 1) == ("seccomp",), "no sockets and no processes: seccomp alone holds the rest"
+    assert unavailable(Confinement(), 3) == ("seccomp",), "no sockets and no processes: seccomp alone holds the rest"
+    assert unavailable(Confinement(), 2) == ("landlock-files", "seccomp"), "before ABI 3 any file can be emptied"
     monkeypatch.setattr(seccomp, "available", lambda: True)
     assert unavailable(wide, landlock.UNIX_ABI) == ()
 
@@ -154,3 +155,51 @@ def test_a_stricter_sandbox_can_be_put_inside() -> None:
     )
     done = _confined(code, "Confinement(read=interpreter_paths(all_processes=True), allow_fork=True)")
     assert done.stdout.strip() == "no fork 0 0", done.stderr
+
+
+@linux
+def test_no_signal_by_way_of_a_descriptor() -> None:
+    """`F_SETOWN` sends signals to any process of the user, and a lease hinders who writes to what may only be read."""
+    code = (
+        "import fcntl\napply(c)\nfile = os.open(sys.executable, os.O_RDONLY)\n"
+        "for command in (8, 10, 15, 1024, 1026):\n"
+        "    try: fcntl.fcntl(file, command, 0)\n"
+        "    except OSError as error: print(command, error.errno)\n"
+        "print(fcntl.fcntl(file, fcntl.F_GETFL) >= 0)\n"
+    )
+    done = _confined(code)
+    assert done.stdout.split() == ["8", "13", "10", "13", "15", "13", "1024", "13", "1026", "13", "True"], done.stderr
+
+
+@linux
+@pytest.mark.skipif(os.getuid() != 0, reason="who has no capabilities has none to give up")
+def test_capabilities_that_are_held_back_are_given_up_too() -> None:
+    """Lowering only the effective set leaves the others for the next exec."""
+    code = (
+        "from safe_remote_code.sandbox.limits import _capabilities, _set_capabilities\n"
+        "_set_capabilities(0, _capabilities('CapPrm'))\napply(c)\n"
+        "print([_capabilities(name) for name in ('CapEff', 'CapPrm', 'CapInh', 'CapAmb')])\n"
+    )
+    assert _confined(code).stdout == "[0, 0, 0, 0]\n"
+
+
+@linux
+def test_a_worker_cannot_stay_behind() -> None:
+    code = (
+        "from safe_remote_code.sandbox.kernel import prctl\napply(c)\n"
+        "try: prctl(1, 0)\nexcept OSError as error: print(error.errno)\n"
+    )
+    assert _confined(code).stdout.strip() == "1"
+
+
+def test_the_folder_of_the_program_is_not_the_workers(tmp_path: Path) -> None:
+    """It holds what is nobody's business, wherever on the module path it stands."""
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import sys\nsys.path.insert(0, '/put/before')\n"
+        "from safe_remote_code.sandbox import interpreter_paths\nprint(*interpreter_paths(), sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert str(tmp_path) not in done.stdout.split() and str(ROOT) in done.stdout.split()

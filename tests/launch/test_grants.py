@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -10,9 +13,9 @@ import pytest
 from safe_remote_code.cli.ports import connect_ports, listen_ports
 from safe_remote_code.launch import Wishes
 from safe_remote_code.launch.environment import added, kept_names
-from safe_remote_code.launch.grants import hub_cache
+from safe_remote_code.launch.grants import _own_modules, hub_cache
 from safe_remote_code.launch.namespaces import namespace_command
-from safe_remote_code.launch.program import _split
+from safe_remote_code.launch.program import Program, _ask, _split
 from safe_remote_code.sandbox import ANY_PORT
 
 
@@ -82,3 +85,45 @@ def test_namespaces_without_a_grant_have_no_network() -> None:
     assert command[0] == "/usr/bin/bwrap" and command[-7:] == ["--", "python", "-m", "safe_remote_code", "run", "--", "x"]
     assert {"--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"} <= set(command)
     assert "--unshare-net" not in namespace_command("/usr/bin/bwrap", ["x"], network=True)
+
+
+def test_links_that_lead_out_of_the_folder_of_the_program_are_not_granted(tmp_path: Path) -> None:
+    """A cloned repository may hold a link to a key, or to a folder with one Python file in it."""
+    clone, victim = tmp_path / "clone", tmp_path / "victim"
+    (clone / "package").mkdir(parents=True)
+    (victim / "code").mkdir(parents=True)
+    for path in (clone / "main.py", clone / "package" / "__init__.py", victim / "code" / "x.py", victim / "id_rsa"):
+        path.touch()
+    (clone / "notes.py").symlink_to(victim / "id_rsa")
+    (clone / "data").symlink_to(victim / "code")
+    (clone / "inside").symlink_to(clone / "package")
+    program = Program(
+        arguments=("python", "main.py"), script=str(clone / "main.py"), folder=str(clone), executables=(), prefixes=(), libraries=()
+    )
+    assert {Path(path).name for path in _own_modules(program)} == {"main.py", "package", "inside"}
+
+
+def test_nothing_of_the_current_folder_runs_when_python_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is put outside of the sandbox, with the whole environment."""
+    canary = tmp_path / "canary"
+    (tmp_path / "sysconfig.py").write_text(f"open({str(canary)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-c", "import sysconfig"], check=False)
+    assert canary.exists(), "so it would run"
+    canary.unlink()
+    answer = _ask(sys.executable, ["-B"], dict(os.environ))
+    assert str(tmp_path) not in answer["path"] and answer["libraries"] and not canary.exists()
+
+
+def test_nothing_of_the_current_folder_runs_before_the_namespaces(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\n")
+    seen = tmp_path / "seen"
+    bwrap = tmp_path / "bin" / "bwrap"
+    bwrap.parent.mkdir()
+    bwrap.write_text(f'#!/bin/sh\necho "$@" > {seen}\n')
+    bwrap.chmod(0o755)
+    subprocess.run(
+        [sys.executable, "-P", "-m", "safe_remote_code", "run", "--namespaces", "--", "python", "x.py"], cwd=tmp_path,
+        env={**os.environ, "PATH": f"{bwrap.parent}:{os.environ['PATH']}"}, check=True,
+    )  # fmt: skip
+    assert f"-- {sys.executable} -P -m safe_remote_code run" in seen.read_text() and not (tmp_path / "canary").exists()

@@ -181,6 +181,7 @@ def _under(**changes: Any) -> bytes:
 
 
 FAKE = party("root", ca=True)
+SERVER = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
 OLD_ROOT = party("old", ca=True, start=timedelta(days=-9), end=timedelta(days=-1))
 SHORT = party("issuer", ROOT, ca=True, length=0)
 DEEP = party("deep", SHORT, ca=True)
@@ -201,6 +202,8 @@ BAD_CHAINS: dict[str, tuple[Callable[[], bytes], Callable[[], CertificateTrust]]
     "the issuer has expired": (lambda: _under(end=timedelta(hours=-1)), lambda: _trust(ROOT)),
     "the root has expired": (lambda: chain_bundle(FILES, party("leaf", OLD_ROOT, email="signer@example.org")), lambda: _trust(OLD_ROOT)),
     "not for signatures": (lambda: _leaf(usage=False), lambda: _trust(ROOT)),
+    "for servers and not for code": (lambda: chain_bundle(FILES, party("leaf", ISSUER, email="signer@example.org", extra=SERVER), ISSUER), lambda: _trust(ROOT)),
+    "an issuer for servers only": (lambda: _under(extra=SERVER), lambda: _trust(ROOT)),
     "an authority's own certificate": (lambda: chain_bundle(FILES, party("issuer", ROOT, ca=True, email="signer@example.org")), lambda: _trust(ROOT)),
     "an issuer that is no authority": (lambda: _under(ca=False), lambda: _trust(ROOT)),
     "an issuer that may not sign certificates": (lambda: _under(usage=False), lambda: _trust(ROOT)),

@@ -13,6 +13,7 @@ import pytest
 from safe_remote_code.errors import WorkerDiedError, WorkerError, WorkerProtocolError, WorkerTimeoutError
 from safe_remote_code.worker.frames import frame
 from safe_remote_code.worker.process import WorkerProcess
+from safe_remote_code.worker.values import Decoder
 from worker.fuzz import Line, bare_worker, run
 
 pytestmark = pytest.mark.torch
@@ -145,3 +146,55 @@ def test_booleans_of_odd_bytes_are_booleans() -> None:
     line.channel._arenas["out"].write(0, memoryview(b"\x00\x02\xff"))
     _, value = line.ask(bare_worker())
     assert value.dtype == torch.bool and value.view(torch.uint8).tolist() == [0, 1, 1]
+
+
+def test_blobs_may_not_overlap() -> None:
+    """Many of them on the same bytes would cost us memory, and the worker none."""
+    from safe_remote_code.worker.frames import ALIGNMENT, parse_blobs
+
+    size = 2 * ALIGNMENT
+    assert len(parse_blobs([["uint8", [size], 0], ["uint8", [0], size], ["uint8", [size], size]], 2 * size)) == 3
+    for offset, length in ((0, size), (ALIGNMENT, 1), (ALIGNMENT, size)):
+        with pytest.raises(WorkerProtocolError, match="overlap"):
+            parse_blobs([["uint8", [size], 0], ["uint8", [length], offset]], 2 * size)
+
+
+@pytest.mark.parametrize("tag", ["batch", "encoding"])
+def test_a_batch_answers_for_no_special_name(tag: str) -> None:
+    """numpy would read memory of ours at the address that a worker names in `__array_interface__`."""
+    from safe_remote_code.integrations.worker.values import _decoded_batch
+
+    assert _decoded_batch(tag, {"input_ids": [1]})["input_ids"] == [1]
+    for name in ("__array_interface__", "__torch_function__", "_internal"):
+        with pytest.raises(WorkerProtocolError):
+            _decoded_batch(tag, {name: {"data": (0, False), "shape": (1,), "typestr": "|u1", "version": 3}})
+
+
+def _decoder() -> Decoder:
+    return Decoder((), lambda offset, target: None, bare_worker()._decode)
+
+
+@pytest.mark.parametrize("first", [{"t": "dict", "v": [["__array_interface__", 1]]}, [["to_tuple", 1]], [["__dict__", []]]])
+def test_the_first_field_of_an_output_does_not_become_its_attributes(first: object) -> None:
+    from safe_remote_code.integrations.worker.values import _decoded_output
+
+    body = {"class": "BaseModelOutput", "items": [["last_hidden_state", first]]}
+    with pytest.raises(WorkerProtocolError, match="first field"):
+        _decoded_output(body, _decoder())
+
+
+@pytest.mark.parametrize("alias", [["bb", "_name_or_path"], ["auto_map", "x"], ["x", "auto_map"], ["_x", "hidden_size"]])
+def test_an_alias_does_not_reach_what_the_parent_decides(alias: list[str]) -> None:
+    from safe_remote_code.integrations.worker.configs import plain_config
+
+    body = {"class": "C", "model_type": "c", "attention": None, "items": [], "attribute_map": [alias]}
+    with pytest.raises(WorkerProtocolError, match="not a configuration class"):
+        plain_config(body, _decoder(), "digest")
+
+
+def test_no_kernel_of_the_hub_by_way_of_a_configuration() -> None:
+    from safe_remote_code.integrations.worker.configs import _names_kernel
+
+    for name in ("_attn_implementation", "_attn_implementation_internal", "_experts_implementation", "attn_implementation"):
+        assert _names_kernel(name, "evil/kernel") and not _names_kernel(name, "sdpa")
+    assert not _names_kernel("_commit", "a/b")

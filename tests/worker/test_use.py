@@ -198,7 +198,31 @@ def test_saving_refuses_what_the_worker_must_not_have_left(model: Any, tmp_path:
     (tmp_path / "evil.py").write_text("raise SystemExit\n")
     (tmp_path / "bad.safetensors").write_bytes(b"\x80\x04pickle")
     (tmp_path / "out").mkdir()
+    held = os.open(tmp_path, os.O_RDONLY)
     for name in ("link.json", "hard.json", "pipe.json", "evil.py", "bad.safetensors"):
         with pytest.raises((RefusedError, WorkerProtocolError, OSError)):
-            _copied(tmp_path / name, tmp_path / "out" / name, frozenset())
+            _copied(held, name, tmp_path / "out" / name, frozenset())
+    os.close(held)
     assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_folder_that_the_worker_puts_in_the_place_of_its_own_is_not_taken(tmp_path: Path) -> None:
+    """It may link its folder to one of the user's: nothing there is copied, and above all nothing deleted."""
+    from types import SimpleNamespace
+
+    from safe_remote_code.integrations.worker.saving import save
+
+    victim, out, target = tmp_path / "victim", tmp_path / "out", tmp_path / "saved"
+    victim.mkdir()
+    out.mkdir()
+    (victim / "config.json").write_text("{}")
+
+    def ask(operation: str, body: dict[str, Any]) -> None:
+        place = Path(body["folder"])
+        (place / "own.json").write_text("[]")
+        place.rename(out / "moved")
+        place.symlink_to(victim)
+
+    worker: Any = SimpleNamespace(_worker=SimpleNamespace(out=out, approved=frozenset(), ask=ask))
+    assert save(worker, target, push_to_hub=False, settings={}) == (str(target / "own.json"),)
+    assert (victim / "config.json").read_text() == "{}" and not (target / "config.json").exists()

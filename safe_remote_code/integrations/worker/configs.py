@@ -57,14 +57,14 @@ def plain_config(value: object, decoder: Decoder, digest: str) -> Any:
         WorkerProtocolError: a name would hide something that transformers relies on.
     """
     name, kind, aliases, attention, items = decode_values(value, decoder)
-    if not all(_is_alias(text) for text in (name, *aliases, *aliases.values())):
+    if not name.isidentifier() or not all(_is_alias(text) for pair in aliases.items() for text in pair):
         raise WorkerProtocolError("not a configuration class")
     config = config_class(name, kind, tuple(aliases.items()), digest)()
     for key, item in items.items():
         _check_name(key)
-        if key not in _OURS:
+        if key not in _OURS and not _names_kernel(key, item):
             setattr(config, key, item)
-    if attention is not None and "/" not in attention:  # a kernel of the Hub is native code of somebody's
+    if attention is not None and not _names_kernel("_attn_implementation", attention):
         config._attn_implementation_internal = attention
     return config
 
@@ -92,7 +92,12 @@ def rebuilt(name: str, model_type: str, aliases: tuple[tuple[str, str], ...], di
 
 
 def _is_alias(name: object) -> bool:
-    return type(name) is str and name.isidentifier() and not name.startswith("__")
+    return type(name) is str and name.isidentifier() and not name.startswith("_") and name not in _OURS
+
+
+def _names_kernel(key: str, value: object) -> bool:
+    """Whether transformers would take `key` for an implementation from the Hub: native code of somebody's."""
+    return "implementation" in key and "/" in str(value)
 
 
 def _check_name(key: object) -> None:

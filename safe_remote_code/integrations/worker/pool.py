@@ -6,6 +6,7 @@ something is loaded in it, so that configuration, model and tokenizer of one `fr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -25,7 +26,7 @@ from .configs import encode_config, plain_config
 from .values import decode_library, encode_library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ...policy import Policy
     from ...reference import RepoSource
@@ -120,7 +121,8 @@ class Worker:
         import torch
 
         answer = self._asked(operation, {**body, "random": torch.get_rng_state()}, loading=loading, on_stream=on_stream)
-        value, drew = checked_keys(answer, "value", "drew")
+        with self._ended_by_nonsense():
+            value, drew = checked_keys(answer, "value", "drew")
         if drew is True:
             torch.rand(())  # the next call starts from another state, which the child had no part in
         return value
@@ -134,9 +136,19 @@ class Worker:
             operation, sent, self._decode, buffers=encoder.buffers, blobs=encoder.blobs(), on_stream=on_stream
         )
         if kind == "failure":
-            error = raised(answer, loading=loading)
+            with self._ended_by_nonsense():
+                error = raised(answer, loading=loading)
             raise LOG.record(error) if isinstance(error, RemoteCodeError) else error
         return answer
+
+    @contextlib.contextmanager
+    def _ended_by_nonsense(self) -> Iterator[None]:
+        """What is wrong with an answer that was read already ends the worker as well."""
+        try:
+            yield
+        except WorkerProtocolError:
+            self.close()
+            raise
 
     def _drained(self) -> list[int]:
         return [self._released.popleft() for _ in range(len(self._released))]
@@ -170,7 +182,10 @@ class Worker:
             raise WorkerProtocolError("not an object of the worker")
         known = self._held.get(number)
         if known is None:
-            known = self._held[number] = make(self, number, checked_text(name, 200))
+            shown = checked_text(name, 200)
+            if not shown.isidentifier():  # it is printed
+                raise WorkerProtocolError("not the name of a class")
+            known = self._held[number] = make(self, number, shown)
             weakref.finalize(known, self._released.append, number).atexit = False
         return known
 

@@ -1,6 +1,7 @@
 """What the worker saved, taken over: names, kinds and sizes are checked, then the bytes are copied.
 
-The worker writes to a folder of its own. It may be hostile and it is alive while we read, so: no link is
+The worker writes to a folder of its own. It may be hostile and it is alive while we read, so: the folder is
+made by us and everything goes through its descriptor, whatever the worker puts in its place; no link is
 followed, only plain files with one name are opened, weights are safetensors and parse as such, and code is
 taken only if its hash is in the lock. The bytes are copied, never renamed: a file that the worker still has
 open could change after it was checked.
@@ -40,14 +41,19 @@ def save(target: RemoteObject, directory: Any, *, push_to_hub: bool, settings: d
         unsupported("push_to_hub")
     worker, folder = target._worker, Path(os.fspath(directory))
     place = worker.out / f"save-{os.urandom(8).hex()}"
-    worker.ask("save", {"target": target, "folder": str(place), "settings": settings})
-    folder.mkdir(parents=True, exist_ok=True)
-    names = sorted(os.listdir(place))
-    if len(names) > _MAX_FILES:
-        raise RefusedError("the worker saved too many files", subject=str(folder))
-    for name in names:
-        _check_name(name, folder)
-    return tuple(_copied(place / name, folder / name, worker.approved) for name in names)
+    os.mkdir(place, 0o700)
+    held = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        worker.ask("save", {"target": target, "folder": str(place), "settings": settings})
+        folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(os.listdir(held))
+        if len(names) > _MAX_FILES:
+            raise RefusedError("the worker saved too many files", subject=str(folder))
+        for name in names:
+            _check_name(name, folder)
+        return tuple(_copied(held, name, folder / name, worker.approved) for name in names)
+    finally:
+        os.close(held)
 
 
 def _check_name(name: str, folder: Path) -> None:
@@ -55,8 +61,8 @@ def _check_name(name: str, folder: Path) -> None:
         raise RefusedError(f"the worker saved a file that may not be copied: {name!r:.80}", subject=str(folder))
 
 
-def _copied(source: Path, target: Path, approved: frozenset[str] | None) -> str:
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _copied(folder: int, name: str, target: Path, approved: frozenset[str] | None) -> str:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
@@ -71,7 +77,7 @@ def _copied(source: Path, target: Path, approved: frozenset[str] | None) -> str:
     except BaseException:
         os.unlink(temporary)
         raise
-    os.unlink(source)  # room for the rest
+    os.unlink(name, dir_fd=folder)  # room for the rest
     return str(target)
 
 

@@ -182,7 +182,8 @@ def _decoded_image(value: object, decoder: Decoder) -> Any:
 def _decoded_batch(tag: str, items: dict[Any, Any]) -> Any:
     from transformers import BatchEncoding, BatchFeature
 
-    if any(type(name) is not str for name in items):
+    # A batch answers for its keys as for attributes: `__array_interface__` would name memory of ours to numpy.
+    if any(type(name) is not str or name.startswith("_") for name in items):
         raise WorkerProtocolError("not a batch")
     return BatchEncoding(items) if tag == "encoding" else BatchFeature(items)
 
@@ -196,6 +197,9 @@ def _decoded_output(value: object, decoder: Decoder) -> Any:
         raise WorkerProtocolError("not an output")
     kind = output_classes().get(checked_text(name, 80))
     if kind is not None and items.keys() <= kind.__dataclass_fields__.keys():
+        first, *others = kind.__dataclass_fields__
+        if isinstance(items.get(first), dict | list) and all(items.get(other) is None for other in others):
+            raise WorkerProtocolError("an output whose first field would become its attributes")
         return kind(**items)
     if any(hasattr(ModelOutput, key) for key in items):
         raise WorkerProtocolError("an output that hides a method")
