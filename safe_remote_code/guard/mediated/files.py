@@ -7,6 +7,7 @@ descriptor, no `FileIO` class that could be called with another path.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -105,6 +106,8 @@ def _copy(context: PackageContext) -> Callable[..., str]:
         source, target = os.path.realpath(exact_path(src)), os.path.realpath(exact_path(dst))
         if os.path.isdir(target):
             target = os.path.join(target, os.path.basename(source))
+        if context.may_read(source) and not os.path.exists(source):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)  # as natively, wherever it was to go
         if not context.may_read(source) or not context.may_write(target):
             raise context.violation(f"copying {source!r} to {target!r}", "file-write", "shutil.copy")
         return shutil.copyfile(source, target)
