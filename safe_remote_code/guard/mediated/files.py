@@ -107,7 +107,8 @@ def _copy(context: PackageContext) -> Callable[..., str]:
         if os.path.isdir(target):
             target = os.path.join(target, os.path.basename(source))
         if context.may_read(source) and not os.path.exists(source):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)  # as natively, wherever it was to go
+            # As natively, wherever it was to go.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         if not context.may_read(source) or not context.may_write(target):
             raise context.violation(f"copying {source!r} to {target!r}", "file-write", "shutil.copy")
         return shutil.copyfile(source, target)
