@@ -28,7 +28,7 @@ PACKAGE = ROOT / "safe_remote_code"
 LAYERS = (
     ("words", ("limits", "finding", "shipped", "grammar", "collector")),
     ("errors", ("errors", "events")),
-    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "atomic", "places")),
+    ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "atomic", "removal", "places")),
     ("values of these", ("snapshot", "capability", "relative_imports")),
     ("signatures", ("signing",)),
     ("documents", ("policy", "lockfile")),
