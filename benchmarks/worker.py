@@ -90,7 +90,7 @@ def _calls(
         yield from _measured(f"worker-forward/{name}", lambda side: models[side](**inputs), rounds)
         if prompt:
             yield from _measured(
-                f"worker-generate/{name}", lambda side: models[side].generate(**(inputs | prompt)), rounds
+                f"worker-generate/{name}", lambda side: models[side].generate(**(prompt | inputs)), rounds
             )
 
 
