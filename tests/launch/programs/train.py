@@ -52,5 +52,7 @@ def main():
 if __name__ == "__main__":
     main()
     if torch.distributed.is_initialized():
-        # A rank that ends with its group open may abort as its threads are torn down, natively too.
+        # A rank may abort as the threads of its group are torn down by the interpreter, natively too.
         torch.distributed.destroy_process_group()
+        sys.stdout.flush()
+        os._exit(0)
