@@ -27,6 +27,7 @@ from .facade import Facade, FacadeView
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .memory import is_withheld, real_class, shown_class
+from .native import reads_when_made
 from .ownership import Sealed, definer, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def type_of(receiver: object) -> type:
 def _shown(cls: type) -> type:
     if cls.__module__ in _EXECUTING:
         _refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
+    if issubclass(cls, Sealed):  # its constructor takes what only we may give it
+        _refuse(f"the class {cls.__qualname__} of this object, which stands in for a library's")
     if cls in _READERS:  # `Path.drive.fget` is an attrgetter: its class would make others
         _refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
     return shown_class(cls)
@@ -232,6 +235,8 @@ class Attributes:
         value = getattr(receiver, name)
         if owns_callable(value) or isinstance(receiver, Facade):
             return value
+        if name in ("__enter__", "__exit__"):
+            _refuse(f"{name} of a library's context: what it opens, a with statement closes")
         if name in ("__init__", "__post_init__"):
             return _initializer(receiver, value)
         if name in ("__setitem__", "__delitem__"):
@@ -436,6 +441,8 @@ def _constructor(value: Callable[..., object]) -> Callable[..., object]:
     def construct(cls: type, *arguments: object, **keywords: object) -> object:
         if not isinstance(cls, type) or issubclass(cls, type) or shown_class(cls) is not cls:
             _refuse("__new__ of a metaclass or of numpy.ndarray")
+        if reads_when_made(cls):
+            _refuse(f"__new__ of {cls.__qualname__} without its __init__, which asks whether it may read")
         return value(cls, *arguments, **keywords)
 
     return construct

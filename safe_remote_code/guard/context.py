@@ -48,6 +48,10 @@ class PackageContext:
         """Whether `real_path` lies in the package's own folders or in one being saved to."""
         return "file-read" in self.granted.capabilities or is_below(real_path, (*self.read_roots, *_WRITE_ROOTS.get()))
 
+    def holds(self, real_path: str) -> bool:
+        """Whether `real_path` lies in one of the package's own folders."""
+        return is_below(real_path, tuple(self.read_roots))
+
     def may_write(self, real_path: str) -> bool:
         """Whether `real_path` lies below a directory that the user is saving to."""
         return "file-write" in self.granted.capabilities or is_below(real_path, _WRITE_ROOTS.get())

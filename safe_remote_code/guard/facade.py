@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
+from .lookups import watch_lookups
 from .mediated.compiling import watch_compiled_calls
 from .memory import armour_libraries, shown_class
 from .ownership import owns_class
@@ -108,6 +109,8 @@ class Facades:
         self._granted = granted
         self._mediated = mediated
         self._made: dict[str, Facade] = {}
+        self._replaced: dict[int, str] = {}
+        self._modules = 0
 
     def import_module(self, name: str) -> Facade | Tombstone:
         """The facade of module `name`, or a tombstone if nothing in it is granted.
@@ -120,6 +123,7 @@ class Facades:
                 return Tombstone(name, self._granted.source)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         importlib.import_module(name)
+        watch_lookups()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:
@@ -166,6 +170,7 @@ class Facades:
         """Resolve `name` of `facade` against the policy, and remember the answer."""
         module = _OWNERS[id(facade)][1]
         value = self._resolve(module, name)
+        watch_lookups()
         if module not in _VOLATILE:
             vars(facade)[name] = value
         return value
@@ -200,8 +205,9 @@ class Facades:
         if match == "wildcard" and not self._defined_in_granted_place(real):
             return self._tombstone(full)
         home = _home(real)
-        if home in self._mediated:
-            return self._mediated[home]()
+        replaced = home if home in self._mediated else self._replaced_names().get(id(real))
+        if replaced is not None:
+            return self._mediated[replaced]()
         sink = shipped_capabilities().sink(home) if home else None
         if sink is not None and sink.capability not in self._granted.capabilities:
             return self._tombstone(full)  # a sink under another name is a sink
@@ -209,6 +215,17 @@ class Facades:
             return shown_class(real)
         share(real)
         return read_only(real)
+
+    def _replaced_names(self) -> dict[int, str]:
+        """The functions and classes that have a replacement, by `id`: they have other names, too."""
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            for full in self._mediated:
+                module, _, name = full.rpartition(".")
+                real = vars(sys.modules[module]).get(name) if module in sys.modules else None
+                if isinstance(real, type | FunctionType | BuiltinFunctionType):
+                    self._replaced[id(real)] = full
+        return self._replaced
 
     def _defined_in_granted_place(self, real: object) -> bool:
         home = _home(real)

@@ -12,6 +12,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from .context import PackageContext
 
 #: Globals of remote modules by `id`; they are kept alive, so that an id cannot be used again.
@@ -38,6 +40,12 @@ def is_remote_globals(identity: int) -> bool:
     return identity in _GLOBALS
 
 
+def is_of_remote_code(real_path: str) -> bool:
+    """Whether a package that is loaded may read `real_path` as a file of its own: no module to import unguarded."""
+    contexts = {id(context): context for _, context in list(_GLOBALS.values())}
+    return any(context.holds(real_path) for context in contexts.values())
+
+
 #: Threads that remote code started, whatever function of whose they run: its stack does not show there.
 _THREADS: Final[weakref.WeakKeyDictionary[threading.Thread, PackageContext]] = weakref.WeakKeyDictionary()
 
@@ -54,6 +62,20 @@ def context_of_thread() -> PackageContext | None:
     # Not current_thread(), which makes an object for a foreign thread, and takes locks.
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]  # no public name
     return _THREADS.get(thread) if thread is not None else None
+
+
+def context_on_stack(frame: FrameType | None) -> PackageContext | None:
+    """The package of the remote code nearest to `frame` among its callers, or of the thread.
+
+    A library that is being imported acts for itself, whoever made it necessary.
+    """
+    while frame is not None:
+        if (context := context_of_globals(id(frame.f_globals))) is not None:
+            return context
+        if frame.f_code.co_name == "<module>":
+            return None
+        frame = frame.f_back
+    return context_of_thread()
 
 
 #: Kinds of library objects that are one for all, such as `scipy.stats.norm`.

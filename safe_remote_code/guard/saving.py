@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from .context import exact_path, writing_below
 from .mediated import calls
-from .memory import armour, armour_readers
+from .memory import armour, armour_constructor, armour_readers, refuse_special_slots
 from .ownership import context_of_thread, is_remote_globals, register_class
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
 def finish_class(cls: type) -> type:
     """The innermost decorator of every remote class: note its owner, open folders for its savers."""
     register_class(cls)
+    refuse_special_slots(cls)
     armour(cls)
     armour_readers(cls)
+    armour_constructor(cls)
     for name in _SAVERS:
         method = cls.__dict__.get(name)
         if isinstance(method, FunctionType):

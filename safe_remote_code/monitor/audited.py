@@ -6,8 +6,6 @@ Source: the audit events table of the Python documentation, and PEP 578.
 from __future__ import annotations
 
 import os
-import sys
-import sysconfig
 from pathlib import PurePath
 from typing import Final
 
@@ -54,20 +52,6 @@ WRITES: Final = (
 LISTINGS: Final = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob")
 MOVES: Final = ("os.rename", "os.link", "os.symlink", "shutil.move")
 COPIES: Final = ("shutil.copyfile", "shutil.copytree", "shutil.copymode", "shutil.copystat")
-
-
-def _python_folders() -> tuple[str, ...]:
-    """Folders of the interpreter and its installed packages; their files are no secret."""
-    paths = {*sysconfig.get_paths().values(), *(path for path in sys.path if path), sys.prefix, sys.base_prefix}
-    inside = {
-        path
-        for path in paths
-        if "site-packages" in path or "dist-packages" in path or path.startswith((sys.prefix, sys.base_prefix))
-    }
-    return tuple(f"{os.path.realpath(path)}/" for path in inside if path not in ("/", "/usr"))
-
-
-PYTHON_FOLDERS: Final = _python_folders()
 
 
 def path_of(value: object) -> str | None:

@@ -14,7 +14,9 @@ import tempfile
 from importlib.machinery import all_suffixes
 from typing import TYPE_CHECKING, Final
 
-from .audited import CODE, LISTINGS, PROCESS, PYTHON_FOLDERS, path_of, written
+from ..guard.ownership import is_of_remote_code
+from ..places import PYTHON_FOLDERS
+from .audited import CODE, LISTINGS, PROCESS, path_of, written
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -72,7 +74,9 @@ def _importer_may(frame: FrameType, event: str, arguments: tuple[object, ...]) -
         return frame.f_code.co_name == "exec_module" and all(cached)
     if event == "open":
         path = path_of(arguments[0])
-        return path is not None and (path.endswith(_MODULE_SUFFIXES) or path.startswith(PYTHON_FOLDERS))
+        if path is None or path.startswith(PYTHON_FOLDERS):
+            return path is not None
+        return path.endswith(_MODULE_SUFFIXES) and not is_of_remote_code(path)
     return event in LISTINGS
 
 

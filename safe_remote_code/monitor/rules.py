@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from ..guard.ownership import register_thread
+from ..places import PYTHON_FOLDERS
 from .audited import (
     CODE,
     COPIES,
@@ -21,7 +22,6 @@ from .audited import (
     NATIVE,
     NETWORK,
     PROCESS,
-    PYTHON_FOLDERS,
     WRITES,
     opens_for_writing,
     path_of,

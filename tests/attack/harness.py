@@ -75,6 +75,8 @@ class Zygote:
         self.root = Path(tempfile.mkdtemp(prefix="attack-"))
         self.env = _environment(self.root)
         arguments = [python, "-P", str(DRIVER)] + ["--guarded"] * (mode == "guarded")
+        if not launched:
+            self.env["PYTHONPATH"] = str(ROOT)  # the walls of this very tree, wherever the interpreter has another
         if launched:
             arguments = _under_launcher(arguments, self.root)
             self.env["HOME"] = str(self.root)  # what holds a home is not granted; each run has one of its own

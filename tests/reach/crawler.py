@@ -4,7 +4,8 @@ It starts from the facades of the granted modules, the guard's builtins and typi
 follows attributes (only names that the grammar permits, through the guard's own resolver where the
 transform would send them there), items of containers, and `type(x)`. It calls nothing. What it must
 never meet: a real module, a frame, code or traceback object, a dict with real builtins, the builtins
-that open or run, a capability's sink without its grant, a metaclass, or one of our own objects.
+that open or run, a capability's sink without its grant, a metaclass, or one of our own objects; nor the
+very container that a class of a library holds for all its instances, in which an item could be changed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import collections
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, MutableSet
 from dataclasses import dataclass, field
 from types import (
     BuiltinFunctionType,
@@ -33,12 +34,16 @@ from types import (
 )
 from typing import Any
 
+import numpy
+import torch
+
 from safe_remote_code.capability import shipped_capabilities
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.grammar import CHECKED, refused_attribute
 from safe_remote_code.guard.attributes import Attributes, type_of
 from safe_remote_code.guard.context import PackageContext
 from safe_remote_code.guard.facade import Facade, Facades, Tombstone, _home
+from safe_remote_code.guard.ownership import definer
 from safe_remote_code.guard.runtime import Runtime
 from safe_remote_code.policy import Granted, Policy
 
@@ -46,6 +51,7 @@ _OURS = (PackageContext, Attributes, Runtime, Policy, Granted, Facades)
 _REAL = {id(getattr(builtins, name)): name for name in ("open", "exec", "eval", "compile", "__import__", "getattr", "type")}
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), Tombstone)
 _MAX_ITEMS = 60
+_CONTAINERS = (MutableMapping, MutableSequence, MutableSet, numpy.ndarray, torch.Tensor)
 _BOUND = (MethodType, BuiltinFunctionType)
 _CALLABLES = (FunctionType, *_BOUND)
 #: Slots of built-in classes. All their own attributes are refused or slots again, without an end.
@@ -66,6 +72,11 @@ _HARMLESS = {
     "typing.ForwardRef": "holds text; what evaluates it is mediated or refused (_evaluate)",
     "torch._ops.OpOverloadPacket": "the class of torch.quantized_gru; made of operators that exist",
     "torch._ops.OpOverload": "the class of torch.quantized_gru.data; the same",
+}
+#: Containers of classes that may be met, by name, and why.
+_SHOWN = {
+    "size": "defaults of one image processor; the name is a method of tensors, read in every forward pass",
+    "data": "defaults",
 }
 _NUMPY = ("numpy", "numpy.char", "numpy.strings", "numpy.ma", "numpy.lib.stride_tricks")
 
@@ -90,6 +101,7 @@ class Crawler:
         self._seen: dict[int, object] = {}
         self._kinds: set[tuple[type, str]] = set()
         self._queue: collections.deque[tuple[str, object]] = collections.deque()
+        self.shared: dict[str, str] = {}
 
     def crawl(self, roots: Mapping[str, object], seconds: float, objects: int) -> Reach:
         """Walk breadth first from `roots` until all is seen or the budget is spent."""
@@ -182,6 +194,8 @@ class Crawler:
             return  # a property that fails, or a refusal: nothing was handed over
         if isinstance(found, _DESCRIPTORS) or (isinstance(found, _BOUND) and self._method_seen(found)):
             return
+        if _is_of_class(value, name, found) and name not in _SHOWN:
+            self.shared.setdefault(f"{type(found).__name__} {name} of a class", f"{path}.{name}")
         self._push(f"{path}.{name}", found)
 
     def _method_seen(self, method: Any) -> bool:
@@ -201,6 +215,15 @@ class Crawler:
                 yield from enumerate(list(value)[:_MAX_ITEMS])
         except Exception:
             return
+
+
+def _is_of_class(receiver: object, name: str, found: object) -> bool:
+    """Whether `found` is the very container that the class of `receiver`, or `receiver` itself, has under `name`."""
+    if not isinstance(found, _CONTAINERS) or isinstance(receiver, Facade):
+        return False
+    kind = receiver if isinstance(receiver, type) else type(receiver)
+    home = definer(kind, name)
+    return home is not None and type.__getattribute__(home, "__dict__")[name] is found
 
 
 def _short(value: object) -> str:

@@ -142,9 +142,10 @@ class _Fields(Sealed):
 
     def __init__(self, real: Any) -> None:
         self.__name__ = real.__name__
+        _REAL[id(self)] = (self, real)
 
     def __call__(self, name: str, fields: Any = (), /, **keywords: Any) -> object:
-        real = getattr(typing, self.__name__)
+        real = _REAL[id(self)][1]
         if isinstance(fields, dict):
             made = real(name, {key: without_text(kind) for key, kind in fields.items()}, **keywords)
         else:
@@ -153,8 +154,12 @@ class _Fields(Sealed):
         return made
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[object, ...]:
-        real = getattr(typing, self.__name__)
+        real = _REAL[id(self)][1]
         return tuple(real.__mro_entries__(tuple(real if item is self else item for item in bases)))
+
+
+#: By `id`, and alive: remote code holds the stand-in, and must find nothing on it that it could change.
+_REAL: Final[dict[int, tuple[_Fields, Any]]] = {}
 
 
 def replacements(import_module: Callable[[str, str | None], object], read: Reader) -> dict[str, object]:

@@ -366,9 +366,6 @@ def case_context_managers():
         raise ValueError("swallowed")
     with contextlib.suppress(KeyError):
         {}["x"]
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(cm(4))
-        stack.callback(print, "callback")
     with contextlib.nullcontext(5) as five:
         pass
     return five

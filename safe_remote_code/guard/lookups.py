@@ -1,0 +1,148 @@
+"""Look-ups by computed name in the code of libraries, made for remote code.
+
+Much library code reads `getattr(self, self.name)` or writes `setattr(config, key, value)`, where remote code chose
+object and name. Each library module that is loaded gets a `getattr` and a `setattr` of its own, which do what the
+builtins do, but for remote code (that is: with it on the stack) do not
+
+1. read what leads to frames, code, globals or class internals under a name that the calling function does not spell;
+2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table;
+3. write to a foreign class or function, or to a module that is not `torch.nn.init`, or under a special name.
+
+It does not see: attribute instructions, `object.__setattr__`, `vars(x).update(...)`; methods that use these are in the
+capability table. `inspect`, `typing` and the compilers keep the builtins: they are mediated.
+"""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import sys
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from ..capability import shipped_capabilities
+from ..errors import GuardViolationError
+from ..grammar import INTROSPECTION, WRITABLE, is_dunder
+from ..places import PYTHON_FOLDERS
+from ..refusal_log import LOG
+from .ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_REVEALING: Final = INTROSPECTION | {
+    "__globals__", "__builtins__", "__code__", "__closure__", "__subclasses__", "__func__", "__self__", "__mro__",
+    "__bases__", "__base__", "__loader__", "__spec__",
+}  # fmt: skip
+_FOREIGN: Final = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, logging.Logger)
+#: `getattr(torch, device.type)`, in torch and accelerate.
+_DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", "mlu", "musa", "sdaa", "maia", "xla"])
+#: transformers replaces its functions while it makes a model without initial weights.
+_REPLACEABLE: Final = "torch.nn.init"
+#: Its lazy modules keep what they have looked up.
+_LAZY: Final = "transformers.utils.import_utils"
+#: Reflect on functions for a living; what remote code may ask them is decided elsewhere.
+_EXEMPT: Final = (
+    "safe_remote_code.", "functools.", "dataclasses.", "enum.", "inspect.", "typing.", "typing_extensions.", "ast.",
+    "dis.", "linecache.", "traceback.", "importlib.", "_frozen_", "zipimport.", "unittest.", "torch._dynamo.",
+    "torch._inductor.", "torch._functorch.", "torch._guards.", "torch._logging.", "torch.jit.", "torch._jit_internal.",
+    "torch._sources.", "torch.fx.", "torch.export.", "torch._export.", "torch._higher_order_ops.",
+    "torch.nn.utils.parametrize.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
+)  # fmt: skip
+_MISSING: Final = object()
+
+_builtin_getattr: Final = builtins.getattr
+_builtin_setattr: Final = builtins.setattr
+
+
+def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
+    if type(name) is not str and isinstance(name, str):
+        name = str.__str__(name)  # a subclass may say that it is equal to nothing
+    if name in _REVEALING:
+        _check_read(name)
+    value = _builtin_getattr(obj, name) if default is _MISSING else _builtin_getattr(obj, name, default)
+    if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
+        _check_found(obj, name, value)
+    return value
+
+
+def _setattr(obj: Any, name: str, value: Any, /) -> None:
+    if type(name) is not str and isinstance(name, str):
+        name = str.__str__(name)
+    if isinstance(obj, _FOREIGN) or name[:2] == "__":
+        _check_write(obj, name)
+    _builtin_setattr(obj, name, value)
+
+
+def _check_read(name: str) -> None:
+    caller = sys._getframe(2)
+    if not _spells(caller.f_code, name) and context_on_stack(caller) is not None:
+        _refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
+
+
+def _check_found(obj: object, name: str, value: object) -> None:
+    caller = sys._getframe(2)
+    if _spells(caller.f_code, name) or (name in _DEVICES and _module(caller).startswith(("torch.", "accelerate."))):
+        return
+    context = context_on_stack(caller)
+    if context is None:
+        return
+    if isinstance(value, ModuleType) and not is_remote_globals(id(vars(value))):
+        _refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
+    if isinstance(obj, ModuleType) and isinstance(value, type | FunctionType | BuiltinFunctionType):
+        sink = shipped_capabilities().sink(f"{obj.__name__}.{name}")
+        if sink is not None and sink.capability not in context.granted.capabilities:
+            _refuse(f"{_where(caller)} reads {obj.__name__}.{name} ({sink.capability}), a name that remote code chose")
+
+
+def _check_write(obj: object, name: str) -> None:
+    caller = sys._getframe(2)
+    if _spells(caller.f_code, name) or context_on_stack(caller) is None:
+        return
+    if isinstance(obj, ModuleType) and (obj.__name__ == _REPLACEABLE or _module(caller) == _LAZY):
+        return
+    own = (isinstance(obj, type) and owns_class(obj)) or owns_callable(obj)
+    if not own and isinstance(obj, _FOREIGN):
+        what = _builtin_getattr(obj, "__name__", type(obj).__name__)
+        _refuse(f"{_where(caller)} sets {name!r} of {what}, which remote code does not own")
+    if is_dunder(name) and name not in WRITABLE:
+        _refuse(f"{_where(caller)} sets {name!r}, a name that remote code chose")
+
+
+def _spells(code: CodeType, name: str) -> bool:
+    """Whether the text of a library itself says `name`, or a tuple of names with it."""
+    return any(name == item or (type(item) is tuple and name in item) for item in code.co_consts)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _where(frame: FrameType) -> str:
+    return f"{_module(frame)}.{frame.f_code.co_qualname}"
+
+
+def _refuse(what: str) -> None:
+    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))
+
+
+_watched: int = 0
+
+
+def watch_lookups() -> None:
+    """Give the modules that are loaded by now their own `getattr` and `setattr`."""
+    global _watched
+    if len(sys.modules) == _watched:
+        return
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType):
+            _watch(name, vars(module))
+    _watched = len(sys.modules)
+
+
+def _watch(name: str, namespace: dict[str, Any]) -> None:
+    file = namespace.get("__file__")
+    if not isinstance(file, str) or not file.startswith(PYTHON_FOLDERS) or not file.endswith(".py"):
+        return  # native, a namespace, or the user's own program
+    if not {"getattr", "setattr"} & namespace.keys() and not f"{name}.".startswith(_EXEMPT):
+        namespace["getattr"], namespace["setattr"] = _getattr, _setattr
