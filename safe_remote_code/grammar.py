@@ -77,8 +77,8 @@ VARIABLES: Final = DECLARABLE | {"__name__", "__file__", "__package__", "__class
 #: Attributes whose danger depends on the receiver: rewritten, and checked when used.
 CHECKED: Final = frozenset(
     ["__class__", "__dict__", "__init__", "__post_init__", "__enter__", "__exit__", "__setitem__", "__delitem__",
-     "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__", "__getstate__", "__setstate__", "fget",
-     "format", "format_map", "obj", "register"]
+     "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__", "__init_subclass__", "__getstate__",
+     "__setstate__", "fget", "format", "format_map", "obj", "register"]
 )  # fmt: skip
 #: May be assigned on an object that the remote code owns.
 WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", "__version__"])

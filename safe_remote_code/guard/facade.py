@@ -123,7 +123,6 @@ class Facades:
                 return Tombstone(name, self._granted.source)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         importlib.import_module(name)
-        watch_lookups()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:

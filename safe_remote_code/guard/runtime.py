@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from . import helpers
 from .annotations import inert
-from .attributes import Attributes, GuardedType, class_of, type_of, write
+from .attributes import Attributes, GuardedType, class_of, held_open, type_of, write
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
@@ -58,6 +58,7 @@ class Runtime:
             helpers.TYPE_OF: type_of,
             helpers.WRITE: write,
             helpers.ANNOTATION: self._annotation,
+            helpers.HELD_OPEN: held_open,
             helpers.FINISH_CLASS: finish_class,
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,

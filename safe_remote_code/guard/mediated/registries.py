@@ -7,15 +7,17 @@ an entry that it does not own. Decorators that write to their argument take only
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 import importlib
+import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..ownership import Sealed, owns_callable, owns_class
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..context import PackageContext
 
@@ -62,9 +64,30 @@ def guarded_register(
                 raise context.violation(f"replacing the entry {arguments[0]!r:.80}", "monkey-patch", "register")
             # As a library's own entry deserves: without exist_ok, transformers says that it is taken.
             arguments, keywords = arguments[:2], {}
-        return function(*arguments, **keywords)
+        with _native_names_kept(receiver):
+            return function(*arguments, **keywords)
 
     return register
+
+
+@contextlib.contextmanager
+def _native_names_kept(receiver: object) -> Iterator[None]:
+    """`AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native one is replaced."""
+    module: Any = sys.modules.get("transformers.models.auto.tokenization_auto")
+    tables: list[dict[str, type]] = [
+        getattr(module, name, {}) for name in ("REGISTERED_TOKENIZER_CLASSES", "REGISTERED_FAST_ALIASES")
+    ]
+    if getattr(receiver, "__qualname__", "") != "AutoTokenizer":
+        yield
+        return
+    before, native = [dict(table) for table in tables], set(dir(sys.modules["transformers"]))
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        for name in native & table.keys():
+            if name not in entries:
+                del table[name]
+            elif table[name] is not entries[name] and not owns_class(entries[name]):
+                table[name] = entries[name]
 
 
 def _is_foreign_entry(receiver: Any, key: object) -> bool:
