@@ -162,11 +162,18 @@ def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
 
         def pool():
             return messages._descriptor_pool.Default()
+
+        def extract(path):
+            from transformers.convert_slow_tokenizer import SentencePieceExtractor
+
+            return SentencePieceExtractor(path)
         """,
     )
     assert module.kept is False
     with pytest.raises(GuardViolationError):
         module.pool()
+    with pytest.raises(GuardViolationError, match="may not be read|file-read|read"):
+        module.extract(str(Path(__file__)))
 
 
 def test_annotations_are_names_and_plain_types(tmp_path: Path) -> None:

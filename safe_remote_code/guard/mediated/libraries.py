@@ -27,6 +27,7 @@ _READERS: Final = (
     "tiktoken.load.load_tiktoken_bpe", "tiktoken.load.data_gym_to_mergeable_bpe_ranks",
     "PIL.Image.open", "PIL.ImageFont.truetype", "transformers.models.bert.tokenization_bert.load_vocab",
     "transformers.models.bert.tokenization_bert_legacy.load_vocab", "glob.glob",
+    "transformers.convert_slow_tokenizer.SentencePieceExtractor",
 )  # fmt: skip
 #: Take something to write and a path.
 _WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model",
