@@ -90,6 +90,7 @@ _HOLDERS: Final = frozenset(
      "transformers.tokenization_utils_base.BatchEncoding", "transformers.configuration_utils.PretrainedConfig",
      "transformers.configuration_utils.PreTrainedConfig"]
 )  # fmt: skip
+_PLAIN_TYPES: Final = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None), None)
 _OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
 
 
@@ -300,6 +301,10 @@ class Attributes:
             return getattr(receiver, name)
         if name == "__dict__":
             return self._namespace(receiver)
+        if name == "__annotations__":
+            return _annotated(receiver)
+        if name == "__get__":
+            return _binder(receiver)
         value = getattr(receiver, name)
         if owns_callable(value) or isinstance(receiver, Facade):
             return value
@@ -526,6 +531,28 @@ def _constructor(value: Callable[..., object]) -> Callable[..., object]:
         return value(cls, *arguments, **keywords)
 
     return construct
+
+
+def _annotated(receiver: object) -> types.MappingProxyType[str, object]:
+    """What of `receiver` is annotated; types that are neither plain nor remote lead to what was not granted."""
+    if isinstance(receiver, ModuleType):
+        _refuse("the annotations of a module may not be reached")
+    annotations = receiver.__annotations__
+    if type(annotations) is not dict:
+        raise AttributeError("__annotations__")
+    shown = {name: kind if _is_plain_type(kind) else typing.Any for name, kind in annotations.items()}
+    return types.MappingProxyType(shown)
+
+
+def _binder(receiver: object) -> object:
+    """`receiver.__get__` of a function of remote code, which makes a method of it as `types.MethodType` would."""
+    if type(receiver) is not FunctionType or not owns_callable(receiver):
+        _refuse(f"__get__ of a {type(receiver).__name__}, which is no function of this code")
+    return receiver.__get__
+
+
+def _is_plain_type(kind: object) -> bool:
+    return any(kind is plain for plain in _PLAIN_TYPES) or (isinstance(kind, type) and owns_class(kind))
 
 
 def _initializer(receiver: object, value: Callable[..., object]) -> Callable[..., object]:

@@ -36,7 +36,7 @@ class Runtime:
         )
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
-            **libraries.replacements(context),
+            **libraries.replacements(context, self._import_by_name),
             **registries.replacements(context),
         }
         self._facades = Facades(context.granted, makers)

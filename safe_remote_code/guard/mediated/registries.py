@@ -11,10 +11,12 @@ import contextlib
 import functools
 import importlib
 import sys
+from collections.abc import Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..ownership import Sealed, owns_callable, owns_class
+from ..shown import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +51,13 @@ _DECORATORS: Final = (
     "accelerate.hooks.add_hook_to_module", "accelerate.hooks.remove_hook_from_module",
     "accelerate.hooks.remove_hook_from_submodules",
 )  # fmt: skip
+
+
+#: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
+_ADDED_TO: Final = {
+    "transformers.activations.ACT2CLS": True,
+    "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS": False,
+}
 
 
 def guarded_register(
@@ -144,6 +153,46 @@ class _Pipelines(Sealed):
         return list(importlib.import_module("transformers.pipelines").PIPELINE_REGISTRY.get_supported_tasks())
 
 
+@final
+class _Additions(Mapping[object, object], Sealed):
+    """A library's mapping of classes by name, to which remote code may add classes of its own under new names.
+
+    `local`: what is added is there for this package alone, because only its own code asks.
+    """
+
+    def __init__(self, name: str, context: PackageContext, *, local: bool) -> None:
+        module, _, attribute = name.rpartition(".")
+
+        def real() -> Any:
+            return getattr(importlib.import_module(module), attribute)
+
+        added: dict[object, object] = {}
+
+        def entries() -> dict[object, object]:
+            shown: Any = read_only(real())
+            return {**shown, **added}
+
+        def add(key: object, value: object) -> None:
+            known = entries().get(key, value) if type(key) is str else None
+            if not all(isinstance(item, type) and owns_class(item) for item in (known, value)):
+                raise context.violation(f"the entry {key!r:.80} of {name}", "monkey-patch", name)
+            (added if local else real())[key] = value
+
+        self._entries, self._add = entries, add
+
+    def __getitem__(self, key: object) -> object:
+        return self._entries()[key]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._entries())
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._add(key, value)
+
+
 #: Take an instance of a module, to which they add attributes, and whose class some of them change.
 _MODULE_CHANGERS: Final = (
     "torch.nn.utils.weight_norm.weight_norm", "torch.nn.utils.weight_norm.remove_weight_norm",
@@ -176,6 +225,8 @@ def _on_module(name: str, context: PackageContext) -> Callable[..., object]:
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     """Makers of the replacements by dotted name."""
     makers: dict[str, Callable[[], object]] = {"transformers.pipelines.PIPELINE_REGISTRY": lambda: _Pipelines(context)}
+    for name, local in _ADDED_TO.items():
+        makers[name] = functools.cache(functools.partial(_Additions, name, context, local=local))
     for name in _DECORATORS:
         makers[name] = lambda name=name: _own_only(name)  # type: ignore[misc]  # bound now
     for name in _MODULE_CHANGERS:
