@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
-from .ownership import context_on_stack, owns_class
+from . import formats
+from .ownership import context_of_globals, context_on_stack, owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +81,57 @@ def _of_own_class(cls: type, method: Any) -> Any:
     return classmethod(call)
 
 
+def _of_real_error(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Tracebacks are shown with the lines of the files that they name, so they must be real."""
+
+    @functools.wraps(method)
+    def call(self: Any, ei: Any, *arguments: Any, **keywords: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            kind, error, trace = ei
+            if not isinstance(error, BaseException | None) or type(trace) not in (TracebackType, type(None)):
+                _refuse(f"{method.__qualname__} of something that is no error")
+            ei = (kind, error, trace)
+        return method(self, ei, *arguments, **keywords)
+
+    return call
+
+
+def _of_own_logger(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Remote code sets levels of its own loggers, a library of those that bear its name; else nothing happens."""
+
+    @functools.wraps(method)
+    def call(self: Any, level: Any, *arguments: Any, **keywords: Any) -> Any:
+        frame = sys._getframe(1)
+        context = context_on_stack(frame)
+        caller = str(frame.f_globals.get("__name__", ""))
+        owner = context.name if context and context_of_globals(id(frame.f_globals)) else caller.partition(".")[0]
+        if context is None or f"{self.name}.".startswith(f"{owner}."):
+            return method(self, level, *arguments, **keywords)
+        return None
+
+    return call
+
+
+def _whole_mask_functions() -> None:
+    """A mask of flex attention lays out globals, code and cells of its function; for remote code it keeps it whole.
+
+    So it does where `torch.compile` traces it.
+    """
+    module: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    real = getattr(module, "_extract_callable_pytree", None)
+    if real is None or "_extract_callable_pytree" in _asked:
+        return
+    _asked.add("_extract_callable_pytree")
+
+    @functools.wraps(real)
+    def extract(fn: Any, *arguments: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            return (), module._EMPTY_CLOSURE_SPEC, fn
+        return real(fn, *arguments)
+
+    module._extract_callable_pytree = extract
+
+
 def withhold_methods() -> None:
     """Put the question before the methods of the libraries that are loaded."""
     for dotted in _NEVER:
@@ -87,6 +140,13 @@ def withhold_methods() -> None:
         _ask(dotted, _of_instance)
     for dotted in _OF_OWN_CLASSES:
         _ask(f"{dotted}.register_for_auto_class", _of_own_class)
+    _whole_mask_functions()
+    _ask("logging.Formatter.formatException", _of_real_error)
+    _ask("logging.Logger.setLevel", _of_own_logger)
+    for dotted, (position, keyword) in formats.OF_ARGUMENT.items():
+        _ask(dotted, functools.partial(formats.checking_argument, position=position, keyword=keyword))
+    for dotted, attribute in formats.OF_RECEIVER.items():
+        _ask(dotted, functools.partial(formats.checking_receiver, attribute=attribute))
 
 
 def _ask(dotted: str, question: Callable[[type, Any], Any]) -> None:
