@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from types import TracebackType
+from types import FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import GuardViolationError
@@ -112,16 +112,11 @@ def _of_own_logger(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _whole_mask_functions() -> None:
+def _whole(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
     """A mask of flex attention lays out globals, code and cells of its function; for remote code it keeps it whole.
 
     So it does where `torch.compile` traces it.
     """
-    module: Any = sys.modules.get("torch.nn.attention.flex_attention")
-    real = getattr(module, "_extract_callable_pytree", None)
-    if real is None or "_extract_callable_pytree" in _asked:
-        return
-    _asked.add("_extract_callable_pytree")
 
     @functools.wraps(real)
     def extract(fn: Any, *arguments: Any) -> Any:
@@ -129,7 +124,43 @@ def _whole_mask_functions() -> None:
             return (), module._EMPTY_CLOSURE_SPEC, fn
         return real(fn, *arguments)
 
-    module._extract_callable_pytree = extract
+    return extract
+
+
+def _vouching_for_all(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Native kernels of any Hub repository are the user's to allow."""
+
+    @functools.wraps(real)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            _refuse("allow_all_kernels, given by remote code")
+        return real(*arguments, **keywords)
+
+    return call
+
+
+def _without_vouching(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        vouched = keywords.get("allow_all_kernels") or any(arguments[3:])
+        if vouched and not module.ALLOW_ALL_KERNELS and context_on_stack(sys._getframe(1)) is not None:
+            _refuse("allow_all_kernels, given by remote code")
+        return real(*arguments, **keywords)
+
+    return call
+
+
+def _ask_function(dotted: str, question: Callable[[Any, Any], Any]) -> None:
+    """Put the question before a function, wherever a module holds it under its name."""
+    place, _, name = dotted.rpartition(".")
+    real = vars(sys.modules[place]).get(name) if place in sys.modules else None
+    if dotted in _asked or not isinstance(real, FunctionType):
+        return
+    _asked.add(dotted)
+    asking = question(sys.modules[place], real)
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and vars(module).get(name) is real:
+            setattr(module, name, asking)
 
 
 def withhold_methods() -> None:
@@ -140,7 +171,9 @@ def withhold_methods() -> None:
         _ask(dotted, _of_instance)
     for dotted in _OF_OWN_CLASSES:
         _ask(f"{dotted}.register_for_auto_class", _of_own_class)
-    _whole_mask_functions()
+    _ask_function("torch.nn.attention.flex_attention._extract_callable_pytree", _whole)
+    _ask_function("transformers.integrations.hub_kernels.allow_all_hub_kernels", _vouching_for_all)
+    _ask_function("transformers.integrations.hub_kernels.get_kernel", _without_vouching)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)
     for dotted, (position, keyword) in formats.OF_ARGUMENT.items():
