@@ -8,7 +8,6 @@ finder of ours that knows only admitted modules, so neither a module cache on di
 
 from __future__ import annotations
 
-import builtins
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -24,6 +23,7 @@ from ..guard.context import PackageContext
 from ..guard.memory import armour_libraries, prepare
 from ..guard.ownership import PACKAGE_PREFIX, register_globals
 from ..guard.runtime import Runtime
+from ..guard.saving import unguarded_builtins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,8 @@ class LoadedPackage:
         )
         self._policy = policy
         prepare()  # raw memory is kept from remote code by whichever of guard and monitor stands
-        self._builtins = Runtime(self.context).builtins if policy.stands("guard") else vars(builtins)
+        guarded = policy.stands("guard")
+        self._builtins = Runtime(self.context).builtins if guarded else unguarded_builtins(self.context)
         self._paths: dict[str, str] = {}
 
     def holds(self, snapshot: Snapshot) -> bool:

@@ -11,7 +11,6 @@ import copy
 import enum
 import logging
 import operator
-import string
 import sys
 import types
 import typing
@@ -25,6 +24,7 @@ from ..grammar import CHECKED, refused_attribute, refused_attribute_store
 from ..refusal_log import LOG
 from . import ownership
 from .facade import Facade, FacadeView
+from .formats import checked_format
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .memory import is_withheld, real_class, shown_class
@@ -398,25 +398,10 @@ class Attributes:
         value = getattr(receiver, name)
         if isinstance(receiver, str):
             text = str.__str__(receiver)
-            return _checked_format(self, getattr(text, name), text)
+            return checked_format(getattr(text, name), text)
         if isinstance(receiver, type) and issubclass(receiver, str):
-            return _checked_format(self, getattr(str, name), None)
+            return checked_format(getattr(str, name), None)
         return value
-
-    def check_format(self, text: str, depth: int = 0) -> None:
-        """Refuse a format string that would walk to an attribute which code may not read.
-
-        Source: CVE-2023-41039; nested specifications (PEP 3101) are followed.
-        """
-        if depth > 4:
-            _refuse("format string nested too deep")
-        for _, field_name, specification, _ in string.Formatter().parse(text):
-            if field_name is not None:
-                for is_attribute, part in _field_parts(field_name):
-                    if is_attribute and not self._is_plain(str(part)):
-                        _refuse(f"format string reads attribute {part!r}")
-            if specification:
-                self.check_format(specification, depth + 1)
 
 
 def _is_of_class(receiver: object, name: str, value: object) -> bool:
@@ -475,31 +460,6 @@ def _loaded_classes(dotted: tuple[str, ...], _modules: int) -> tuple[type, ...]:
         if isinstance(value, type):
             found.append(value)
     return tuple(found)
-
-
-def _field_parts(field_name: str) -> list[tuple[bool, object]]:
-    from _string import formatter_field_name_split  # what string.Formatter itself uses
-
-    return list(formatter_field_name_split(field_name)[1])
-
-
-def _checked_format(attributes: Attributes, function: Callable[..., str], text: str | None) -> Callable[..., str]:
-    """A bound (or, with `text` None, unbound) `str.format` that checks its format string first.
-
-    A closure, not an object: remote code holds it, and must find nothing on it.
-    """
-
-    def checked(*arguments: object, **keywords: object) -> str:
-        if text is not None:
-            attributes.check_format(text)
-            return function(*arguments, **keywords)
-        if not arguments or not isinstance(arguments[0], str):
-            raise TypeError("descriptor 'format' requires a 'str' object")
-        exact = str.__str__(arguments[0])
-        attributes.check_format(exact)
-        return function(exact, *arguments[1:], **keywords)
-
-    return checked
 
 
 def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], unbound_arity: int) -> object:

@@ -123,6 +123,7 @@ class Facades:
                 return Tombstone(name, self._granted.source)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         importlib.import_module(name)
+        armour_libraries()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:

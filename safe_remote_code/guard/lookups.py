@@ -5,7 +5,8 @@ object and name. Each library module that is loaded gets a `getattr` and a `seta
 builtins do, but for remote code (that is: with it on the stack) do not
 
 1. read what leads to frames, code, globals or class internals under a name that the calling function does not spell;
-2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table;
+2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table, or a
+   method that the table lists: whoever got `save_pretrained` so would hold it without our wrapper;
 3. write to a foreign class, function or module, or under a special name.
 
 It does not see: attribute instructions, `object.__setattr__`, `vars(x).update(...)`; methods that use these are in the
@@ -53,6 +54,12 @@ _EXEMPT: Final = (
 #: torch.compile takes whatever these hold for a function of theirs.
 _COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
 _MISSING: Final = object()
+#: Methods of the capability table that take paths, or are refused, on any receiver.
+_LISTED: Final = frozenset(
+    name
+    for name, entry in shipped_capabilities().attributes.items()
+    if entry.kind in ("write-path", "read-path", "refused") and not entry.receivers
+)
 
 _builtin_getattr: Final = builtins.getattr
 _builtin_setattr: Final = builtins.setattr
@@ -64,6 +71,8 @@ def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
     if name in _REVEALING:
         _check_read(name)
     value = _builtin_getattr(obj, name) if default is _MISSING else _builtin_getattr(obj, name, default)
+    if name in _LISTED and callable(value):
+        _check_listed(obj, name)
     if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
         _check_found(obj, name, value)
     return value
@@ -81,6 +90,16 @@ def _check_read(name: str) -> None:
     caller = sys._getframe(2)
     if not _spells(caller.f_code, name) and context_on_stack(caller) is not None:
         _refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
+
+
+def _check_listed(obj: object, name: str) -> None:
+    caller = sys._getframe(2)
+    if isinstance(obj, ModuleType) or _spells(caller.f_code, name):
+        return
+    context = context_on_stack(caller)
+    entry = shipped_capabilities().attributes[name]
+    if context is not None and entry.capability not in context.granted.capabilities:
+        _refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
 
 
 def _check_found(obj: object, name: str, value: object) -> None:

@@ -16,7 +16,8 @@ import functools
 import sys
 import threading
 from collections import OrderedDict
-from typing import Any, Final, NoReturn, final
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
@@ -25,6 +26,9 @@ from .lookups import watch_lookups
 from .native import watch_native_readers
 from .ownership import share_kind
 from .withheld import withhold_methods
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -156,7 +160,9 @@ def _armour_enums() -> None:
 class _StandInMeta(type):
     """A class that stands for another in questions about types, and for nothing else."""
 
-    def __call__(cls, *_arguments: object, **_keywords: object) -> NoReturn:
+    def __call__(cls, *arguments: object) -> object:
+        if cls in _MAKERS:
+            return _MAKERS[cls](*arguments)
         raise GuardViolationError(f"{cls.__name__}() {_WHY[cls]}")
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -174,6 +180,8 @@ class _StandInMeta(type):
 _REAL: Final[dict[type, type]] = {}
 _STAND_INS: Final[dict[type, type]] = {}
 _WHY: Final[dict[type, str]] = {}
+#: What a call makes after all, of arguments that it checks.
+_MAKERS: Final[dict[type, Callable[..., object]]] = {}
 _BUFFERS: Final = "takes a buffer as raw memory; use numpy.array, zeros, empty or asarray"
 _WRITERS: Final = "writes an attribute of whatever it is called with"
 #: `setattr(module, self.name, self.compute_weight(module))`: a subclass would choose what, its caller where.
@@ -191,12 +199,14 @@ def _refuse_subclass(cls: type, **_: object) -> NoReturn:
     raise GuardViolationError("a subclass would have what its stand-in keeps away")
 
 
-def stand_in(real: type, why: str = _BUFFERS) -> type:
-    """What remote code gets in the place of the class `real`."""
+def stand_in(real: type, why: str = _BUFFERS, maker: Callable[..., object] | None = None) -> type:
+    """What remote code gets in the place of the class `real`; called, it is `maker`, or an error that says `why`."""
     if real not in _STAND_INS:
         made = _StandInMeta(real.__name__, (), {"__module__": real.__module__, "__init_subclass__": _refuse_subclass,
                                                 "__class_getitem__": classmethod(lambda cls, item: cls)})  # fmt: skip
         _REAL[made], _WHY[made] = real, why
+        if maker is not None:
+            _MAKERS[made] = maker
         _STAND_INS[real] = made
     return _STAND_INS[real]
 
@@ -219,6 +229,13 @@ def is_withheld(constructor: object) -> bool:
     return getattr(constructor, "__self__", None) in _STAND_INS
 
 
+def _bound(function: object, instance: object) -> MethodType:
+    """`types.MethodType` of a real function: what copies a method believes the `__name__` of any other object."""
+    if type(function) not in (FunctionType, BuiltinFunctionType, MethodType):
+        raise TypeError("a method is made of a function")
+    return MethodType(function, instance)  # type: ignore[arg-type]  # callable, as checked
+
+
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
     armour_libraries()
@@ -226,6 +243,8 @@ def prepare() -> None:
     share_kind(type(threading.main_thread()))
     _armour_enums()
     armour_wrappers()
+    stand_in(memoryview, "makes a view of memory that may not be written")
+    stand_in(MethodType, maker=_bound)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         stand_in(numpy.ndarray)

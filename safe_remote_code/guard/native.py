@@ -1,4 +1,4 @@
-"""Readers in native code that open a path of the caller, of which no audit event tells.
+"""Readers that open a path of the caller or of their object: in native code, of which no audit event tells, or later.
 
 Library code on behalf of remote code calls them too (`BertTokenizer(vocab=path)`, a shard of an index), so it is the
 class that asks: before the object is handed out, the remote code on the stack must be allowed to read the path.
@@ -8,6 +8,7 @@ Whatever else calls them is not asked anything.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 from typing import Any, Final
@@ -23,6 +24,15 @@ _CONSTRUCTORS: Final = {
 _KEYWORDS: Final = ("vocab", "merges", "filename", "path")
 #: Static methods that take a path first.
 _MAKERS: Final = ("tokenizers.Tokenizer.from_file",)
+#: Methods whose first argument, where it is a text, is a path or an address.
+_PIPELINES: Final = (
+    "transformers.pipelines.automatic_speech_recognition.AutomaticSpeechRecognitionPipeline",
+    "transformers.pipelines.audio_classification.AudioClassificationPipeline",
+    "transformers.pipelines.zero_shot_audio_classification.ZeroShotAudioClassificationPipeline",
+    "transformers.pipelines.video_classification.VideoClassificationPipeline",
+)
+#: A picture is read when it is first looked at, some of them from the file that it names then.
+_PICTURES: Final = "PIL.ImageFile.ImageFile"
 _watched: Final[set[str]] = set()
 _CLASSES: Final[set[type]] = set()
 
@@ -30,19 +40,34 @@ _CLASSES: Final[set[type]] = set()
 def watch_native_readers() -> None:
     """Let the native readers of the libraries that are loaded ask."""
     for dotted, count in _CONSTRUCTORS.items():
-        module, _, name = dotted.rpartition(".")
-        cls = getattr(sys.modules.get(module), name, None)
-        if isinstance(cls, type) and dotted not in _watched:
-            _watched.add(dotted)
+        cls = _unwatched(dotted)
+        if cls is not None:
             _CLASSES.add(cls)
             type.__setattr__(cls, "__init__", _asking(cls, count))
     for dotted in _MAKERS:
         place, _, name = dotted.rpartition(".")
-        module, _, kind = place.rpartition(".")
-        cls = getattr(sys.modules.get(module), kind, None)
-        if isinstance(cls, type) and dotted not in _watched:
-            _watched.add(dotted)
+        cls = _unwatched(place)
+        if cls is not None:
             type.__setattr__(cls, name, staticmethod(_asking_first(cls, getattr(cls, name))))
+    for dotted in _PIPELINES:
+        cls = _unwatched(dotted)
+        if cls is not None and "preprocess" in cls.__dict__:
+            type.__setattr__(cls, "preprocess", _asking_input(cls, cls.__dict__["preprocess"]))
+    if "PIL.Image" in sys.modules:
+        importlib.import_module(_PICTURES.rpartition(".")[0])  # else it is loaded with the first picture, unwatched
+    cls = _unwatched(_PICTURES)
+    if cls is not None:
+        type.__setattr__(cls, "load", _forgetting_file(cls.__dict__["load"]))
+
+
+def _unwatched(dotted: str) -> Any:
+    """The class, if it is loaded and has not been asked for before."""
+    module, _, name = dotted.rpartition(".")
+    cls = getattr(sys.modules.get(module), name, None)
+    if not isinstance(cls, type) or dotted in _watched:
+        return None
+    _watched.add(dotted)
+    return cls
 
 
 def reads_when_made(cls: type) -> bool:
@@ -67,6 +92,35 @@ def _asking_first(cls: type, real: Any) -> Any:
         return real(text, *arguments, **keywords)
 
     return make
+
+
+def _asking_input(cls: type, real: Any) -> Any:
+    @functools.wraps(real)
+    def preprocess(self: object, inputs: object, *arguments: object, **keywords: object) -> object:
+        if isinstance(inputs, str):
+            inputs = exact_path(inputs)
+            _check(cls, inputs, sys._getframe(1))
+        return real(self, inputs, *arguments, **keywords)
+
+    return preprocess
+
+
+def _forgetting_file(real: Any) -> Any:
+    """For remote code a picture is read from what was opened: the file that it names may be another one by now."""
+
+    @functools.wraps(real)
+    def load(self: Any) -> object:
+        if context_on_stack(sys._getframe(1)) is None or not self.filename:
+            return real(self)
+        named, self.filename = self.filename, ""
+        try:
+            if self.filename:
+                raise TypeError(f"{type(self).__name__}.filename cannot be set")
+            return real(self)
+        finally:
+            self.filename = named
+
+    return load
 
 
 def _check(cls: type, path: str, frame: Any) -> None:

@@ -11,7 +11,7 @@ from .attributes import Attributes, GuardedType, class_of, held_open, type_of, w
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
-from .saving import finish_class
+from .saving import finisher
 from .tombstone import Tombstone
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Runtime:
             helpers.WRITE: write,
             helpers.ANNOTATION: self._annotation,
             helpers.HELD_OPEN: held_open,
-            helpers.FINISH_CLASS: finish_class,
+            helpers.FINISH_CLASS: finisher(self._context),
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,
             helpers.SETATTR: setattr,

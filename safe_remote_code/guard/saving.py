@@ -1,26 +1,30 @@
-"""Saving methods that remote classes define: where a user's call opens a folder for writing.
+"""Saving methods of remote classes: where a user's call opens a folder for writing.
 
 `model.save_pretrained(folder)` by the user lets the remote code of that call write below `folder`.
 The same method called by remote code, directly or as a stored hook, opens nothing: whoever reads
-the method from remote code gets a mediated call, whose frame counts as remote.
+the method from remote code gets a mediated call, whose frame counts as remote. A saving method that
+a remote class inherits counts as remote too: a library's reads and writes what its receiver names.
 """
 
 from __future__ import annotations
 
+import builtins
 import functools
 import os
 import sys
 from types import FunctionType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .context import exact_path, writing_below
 from .honesty import armour_constructor, armour_readers, refuse_special_slots
 from .mediated import calls
 from .memory import armour
-from .ownership import context_of_thread, is_remote_globals, register_class
+from .ownership import context_of_thread, definer, is_remote_globals, owns_class, register_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .context import PackageContext
 
 _SAVERS: Final = ("save_pretrained", "save_vocabulary", "_save_pretrained", "save_config", "save_to_json")
 
@@ -28,11 +32,17 @@ _SAVERS: Final = ("save_pretrained", "save_vocabulary", "_save_pretrained", "sav
 _MEDIATED_GLOBALS: Final = vars(calls)
 
 
+#: Whoever saves does so for itself: inside the call of a module it is a hook, or something else that was left there.
+_MODULE_CALLS: Final = "torch.nn.modules.module"
+
+
 def remote_code_on_stack() -> bool:
-    """Whether remote code is among the callers of the calling function."""
+    """Whether remote code, or a module that is being called, is among the callers of the calling function."""
     frame = sys._getframe(2)
     while frame is not None:
         if frame.f_globals is _MEDIATED_GLOBALS or is_remote_globals(id(frame.f_globals)):
+            return True
+        if frame.f_globals.get("__name__") == _MODULE_CALLS:
             return True
         frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
     return context_of_thread() is not None
@@ -51,15 +61,64 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
     return save
 
 
-def finish_class(cls: type) -> type:
-    """The innermost decorator of every remote class: note its owner, open folders for its savers."""
-    register_class(cls)
-    refuse_special_slots(cls)
-    armour(cls)
-    armour_readers(cls)
-    armour_constructor(cls)
+def _inherited(cls: type, name: str, context: PackageContext) -> Callable[..., object]:
+    @functools.wraps(getattr(cls, name))
+    def save(self: object, save_directory: object, *arguments: object, **keywords: object) -> object:
+        method = getattr(super(cls, self), name)
+        if keywords.get("push_to_hub"):
+            return method(save_directory, *arguments, **keywords)  # the user asks for an upload as well
+        if name == "save_vocabulary":
+            _check_vocabulary(self, context)
+        return calls.mediated_call(method, None, context)(save_directory, *arguments, **keywords)
+
+    return save
+
+
+def _check_vocabulary(tokenizer: Any, context: PackageContext) -> None:
+    """The files that a library's `save_vocabulary` copies: from folders of the package, under plain names."""
+    for key, name in dict(tokenizer.vocab_files_names).items():
+        path = getattr(tokenizer, key, None)
+        if os.path.basename(exact_path(name)) != exact_path(name):
+            raise context.violation(f"save_vocabulary under the name {name!r}", "file-write", "save_vocabulary")
+        real = os.path.realpath(exact_path(path)) if isinstance(path, str | os.PathLike) else ""
+        if os.path.exists(real) and not context.may_read(real):
+            raise context.violation(f"save_vocabulary of {path!r}", "file-read", "save_vocabulary")
+
+
+def watch_savers(cls: type, context: PackageContext) -> None:
+    """Let the saving methods that `cls` defines open the user's folder, and those that it inherits count as its own."""
     for name in _SAVERS:
         method = cls.__dict__.get(name)
+        home = definer(cls, name)
         if isinstance(method, FunctionType):
-            setattr(cls, name, _opening(method))
-    return cls
+            type.__setattr__(cls, name, _opening(method))
+        elif method is None and home is not None and not owns_class(home):
+            if isinstance(home.__dict__[name], FunctionType):
+                type.__setattr__(cls, name, _opening(_inherited(cls, name, context)))
+
+
+def finisher(context: PackageContext) -> Callable[[type], type]:
+    """The innermost decorator of every remote class of one package."""
+
+    def finish_class(cls: type) -> type:
+        register_class(cls)
+        refuse_special_slots(cls)
+        armour(cls)
+        armour_readers(cls)
+        armour_constructor(cls)
+        watch_savers(cls, context)
+        return cls
+
+    return finish_class
+
+
+def unguarded_builtins(context: PackageContext) -> dict[str, object]:
+    """The builtins of a package without the guard, whose classes are watched as they save."""
+
+    def build_class(*arguments: Any, **keywords: Any) -> Any:
+        cls = builtins.__build_class__(*arguments, **keywords)
+        if isinstance(cls, type):
+            watch_savers(cls, context)
+        return cls
+
+    return {**vars(builtins), "__build_class__": build_class}

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
-from .ownership import context_on_stack, owns_class
+from . import formats
+from .ownership import context_of_globals, context_on_stack, owns_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +98,88 @@ def _of_new_names(cls: type, method: Any) -> Any:
     return classmethod(__init_subclass__)
 
 
+def _of_real_error(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Tracebacks are shown with the lines of the files that they name, so they must be real."""
+
+    @functools.wraps(method)
+    def call(self: Any, ei: Any, *arguments: Any, **keywords: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            kind, error, trace = ei
+            if not isinstance(error, BaseException | None) or type(trace) not in (TracebackType, type(None)):
+                _refuse(f"{method.__qualname__} of something that is no error")
+            ei = (kind, error, trace)
+        return method(self, ei, *arguments, **keywords)
+
+    return call
+
+
+def _of_own_logger(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Remote code sets levels of its own loggers, a library of those that bear its name; else nothing happens."""
+
+    @functools.wraps(method)
+    def call(self: Any, level: Any, *arguments: Any, **keywords: Any) -> Any:
+        frame = sys._getframe(1)
+        context = context_on_stack(frame)
+        caller = str(frame.f_globals.get("__name__", ""))
+        owner = context.name if context and context_of_globals(id(frame.f_globals)) else caller.partition(".")[0]
+        if context is None or f"{self.name}.".startswith(f"{owner}."):
+            return method(self, level, *arguments, **keywords)
+        return None
+
+    return call
+
+
+def _whole(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """A mask of flex attention lays out globals, code and cells of its function; for remote code it keeps it whole.
+
+    So it does where `torch.compile` traces it.
+    """
+
+    @functools.wraps(real)
+    def extract(fn: Any, *arguments: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            return (), module._EMPTY_CLOSURE_SPEC, fn
+        return real(fn, *arguments)
+
+    return extract
+
+
+def _vouching_for_all(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Native kernels of any Hub repository are the user's to allow."""
+
+    @functools.wraps(real)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            _refuse("allow_all_kernels, given by remote code")
+        return real(*arguments, **keywords)
+
+    return call
+
+
+def _without_vouching(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        vouched = keywords.get("allow_all_kernels") or any(arguments[3:])
+        if vouched and not module.ALLOW_ALL_KERNELS and context_on_stack(sys._getframe(1)) is not None:
+            _refuse("allow_all_kernels, given by remote code")
+        return real(*arguments, **keywords)
+
+    return call
+
+
+def _ask_function(dotted: str, question: Callable[[Any, Any], Any]) -> None:
+    """Put the question before a function, wherever a module holds it under its name."""
+    place, _, name = dotted.rpartition(".")
+    real = vars(sys.modules[place]).get(name) if place in sys.modules else None
+    if dotted in _asked or not isinstance(real, FunctionType):
+        return
+    _asked.add(dotted)
+    asking = question(sys.modules[place], real)
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and vars(module).get(name) is real:
+            setattr(module, name, asking)
+
+
 def withhold_methods() -> None:
     """Put the question before the methods of the libraries that are loaded."""
     for dotted in _NEVER:
@@ -105,6 +189,15 @@ def withhold_methods() -> None:
     _ask("transformers.cache_utils.CacheLayerMixin.__init_subclass__", _of_new_names)
     for dotted in _OF_OWN_CLASSES:
         _ask(f"{dotted}.register_for_auto_class", _of_own_class)
+    _ask_function("torch.nn.attention.flex_attention._extract_callable_pytree", _whole)
+    _ask_function("transformers.integrations.hub_kernels.allow_all_hub_kernels", _vouching_for_all)
+    _ask_function("transformers.integrations.hub_kernels.get_kernel", _without_vouching)
+    _ask("logging.Formatter.formatException", _of_real_error)
+    _ask("logging.Logger.setLevel", _of_own_logger)
+    for dotted, (position, keyword) in formats.OF_ARGUMENT.items():
+        _ask(dotted, functools.partial(formats.checking_argument, position=position, keyword=keyword))
+    for dotted, attribute in formats.OF_RECEIVER.items():
+        _ask(dotted, functools.partial(formats.checking_receiver, attribute=attribute))
 
 
 def _ask(dotted: str, question: Callable[[type, Any], Any]) -> None:

@@ -12,6 +12,8 @@ be removed; whether it enforces is a property of each package's context, which r
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 from dataclasses import replace
@@ -21,7 +23,7 @@ from ..events import Event, is_logged, tell
 from ..guard.mediated import calls
 from ..guard.ownership import context_of_globals, context_of_thread
 from .audited import path_of
-from .deputies import is_deputy
+from .deputies import is_deputy, shows_source
 from .rules import RULES, started_thread
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
             _Hook.recorder(event, arguments, capability)
         if not context.monitored:
             return
+        if shows_source(sys._getframe(1), event):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         shown = ", ".join(repr(item)[:120] for item in arguments[:2])
         raise context.violation(f"{event}({shown}) with remote code on the stack", capability, event)
 

@@ -36,6 +36,7 @@ _COMPILER_MODULES: Final = ("torch._inductor.", "triton.")
 _CALLERS: Final = ("torch._dynamo.", "torch._functorch.")
 #: Asked for now: `gettempdir` tries the folder out under a lock, and the event of that would ask again.
 _TEMPORARY: Final = tempfile.gettempdir()
+#: Lines of source for a traceback or a warning: of installed code and of what the package may read, and no others.
 _SOURCE_READERS: Final = ("linecache", "tokenize")
 #: What the compiler may start on behalf of remote code, found on the search path (`options={"cpp.cxx": ...}`).
 _COMPILERS: Final = re.compile(
@@ -56,7 +57,16 @@ def is_deputy(frame: FrameType, called: FrameType | None, event: str, arguments:
         return _is_compiler(arguments) if event in PROCESS else all(map(_is_of_compiler, written(event, arguments)))
     if name.startswith(_CALLERS):
         return event in CODE or _caller_may(event, arguments)
-    return name in _SOURCE_READERS and event == "open" and str(path_of(arguments[0])).endswith(".py")
+    return name in _SOURCE_READERS and event == "open" and _is_known_source(path_of(arguments[0]))
+
+
+def shows_source(frame: FrameType, event: str) -> bool:
+    """Whether `frame` opens a file to show lines of it; a traceback or a warning does without."""
+    return event == "open" and frame.f_globals.get("__name__") in _SOURCE_READERS
+
+
+def _is_known_source(path: str | None) -> bool:
+    return path is not None and path.endswith(".py") and (path.startswith(PYTHON_FOLDERS) or is_of_remote_code(path))
 
 
 def _imports_installed(called: FrameType | None) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Where a stream goes when it is closed. Not an attribute and not an argument: code that reaches the
 #: class by `type(stream)` can make streams, but none that has a place to go.
-_TARGETS: Final[weakref.WeakKeyDictionary[_WriteStream, tuple[str, int]]] = weakref.WeakKeyDictionary()
+_TARGETS: Final[weakref.WeakKeyDictionary[_WriteStream, tuple[PackageContext, str, int]]] = weakref.WeakKeyDictionary()
 _WRITE_FLAGS: Final = {
     "w": os.O_CREAT | os.O_TRUNC,
     "a": os.O_CREAT | os.O_APPEND,
@@ -36,12 +36,14 @@ _WRITE_FLAGS: Final = {
 
 @final
 class _WriteStream(io.BytesIO, Sealed):
-    """Bytes that are written to their target when the stream is flushed for good."""
+    """Bytes that are written to their target when the stream is closed, if it may be written then, too."""
 
     def close(self) -> None:
-        target = _TARGETS.pop(self, None)
-        if target is not None and not self.closed:
-            _write(target, self.getvalue())
+        context, path, flags = _TARGETS.pop(self, (None, "", 0))
+        if context is not None and not self.closed:
+            if not context.may_write(path):
+                raise context.violation(f"{path!r} was opened in a save that has ended", "file-write", "open")
+            _write((path, flags), self.getvalue())
         super().close()
 
 
@@ -97,7 +99,7 @@ def _writable(context: PackageContext, path: str, mode: str) -> io.BytesIO:
     kind = next(letter for letter in mode if letter in _WRITE_FLAGS)
     _write((path, _WRITE_FLAGS[kind] & ~os.O_TRUNC), b"")  # fails now, as open() would, not when closed
     stream = _WriteStream()
-    _TARGETS[stream] = (path, _WRITE_FLAGS[kind] & ~os.O_EXCL)
+    _TARGETS[stream] = (context, path, _WRITE_FLAGS[kind] & ~os.O_EXCL)
     return stream
 
 

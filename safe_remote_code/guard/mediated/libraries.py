@@ -49,6 +49,13 @@ _CACHE_READERS: Final = (
     "huggingface_hub.hf_hub_download", "huggingface_hub.file_download.hf_hub_download",
     "huggingface_hub.snapshot_download", "huggingface_hub._snapshot_download.snapshot_download",
 )  # fmt: skip
+#: Settings, and `interval`, whose message is formatted with its bounds in it.
+_PLAINLY: Final = (
+    "torch.set_printoptions", "torch._tensor_str.set_printoptions", "numpy.set_printoptions", "numpy.printoptions",
+    "transformers.utils.type_validators.interval", "torch.utils.checkpoint.set_checkpoint_debug_enabled",
+    "torch.utils.checkpoint.set_checkpoint_early_stop",
+)  # fmt: skip
+_PLAIN_KINDS: Final = (int, float, bool, str, type(None))
 
 
 def _real(name: str) -> Callable[..., Any]:
@@ -131,11 +138,25 @@ def _image(context: PackageContext, name: str) -> Callable[..., object]:
 
 def _from_cache(context: PackageContext, name: str) -> Callable[..., object]:
     def read(*arguments: object, **keywords: object) -> object:
+        folder = keywords.get("local_dir")
+        if folder is not None and not context.may_write(os.path.realpath(exact_path(folder))):
+            raise context.violation(f"{name} into {folder!r:.80}", "file-write", name)
         if "hub-download" not in context.granted.capabilities:
             keywords["local_files_only"] = True
         return _real(name)(*arguments, **keywords)
 
     return read
+
+
+def _plain(context: PackageContext, name: str) -> Callable[..., object]:
+    """What it is told stays behind, in a setting of the process or a text that is formatted later."""
+
+    def call(*arguments: object, **keywords: object) -> object:
+        if any(type(value) not in _PLAIN_KINDS for value in (*arguments, *keywords.values())):
+            raise context.violation(f"{name} of something that is no number, text or flag", "monkey-patch", name)
+        return _real(name)(*arguments, **keywords)
+
+    return call
 
 
 def _fx_wrap(function: object) -> object:
@@ -180,6 +201,8 @@ def replacements(
         makers[name] = lambda name=name: _flag(name)  # type: ignore[misc]  # bound now
     for name in _IMAGE_LOADERS:
         makers[name] = lambda name=name: _image(context, name)  # type: ignore[misc]  # bound now
+    for name in _PLAINLY:
+        makers[name] = lambda name=name: _plain(context, name)  # type: ignore[misc]  # bound now
     for name in _CACHE_READERS:
         makers[name] = lambda name=name: _from_cache(context, name)  # type: ignore[misc]  # bound now
     return makers

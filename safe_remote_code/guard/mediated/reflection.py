@@ -12,10 +12,19 @@ import functools
 import inspect
 import sys
 import typing
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..annotations import inert, resolved, without_text
+from ..memory import shown_class
 from ..ownership import Sealed, is_remote_globals, owns_callable, owns_class
 
 if TYPE_CHECKING:
@@ -24,6 +33,9 @@ if TYPE_CHECKING:
     Reader = Callable[[object, str], object]
 
 _TEXTS: Final = ("__module__", "__name__", "__qualname__", "__doc__")
+
+#: Methods of built-in classes.
+_SLOTS: Final = (WrapperDescriptorType, MethodDescriptorType, MethodWrapperType, ClassMethodDescriptorType)
 
 
 def _is_function(value: object) -> bool:
@@ -61,14 +73,18 @@ def wraps(wrapped: Any) -> Callable[[object], object]:
 
 
 def _signature(obj: Any, *, follow_wrapped: bool = True) -> inspect.Signature:
-    """`inspect.signature` without `eval_str`, `globals` and `locals`."""
+    """`inspect.signature` of what is honest, without `eval_str`, `globals` and `locals`.
+
+    It evaluates the `__text_signature__` of an object that is no function, and names of modules in it.
+    """
+    if not _is_honest(obj) and type(obj) not in _SLOTS:
+        raise TypeError("the signature of a function or class only")
     found = inspect.signature(obj, follow_wrapped=follow_wrapped)
-    if any(item.annotation is type or item.default is type for item in found.parameters.values()):
-        shown = [
-            item.replace(annotation=_shown(item.annotation), default=_shown(item.default))
-            for item in found.parameters.values()
-        ]
-        found = found.replace(parameters=shown)
+    shown = [
+        item.replace(annotation=_shown(item.annotation), default=_shown(item.default))
+        for item in found.parameters.values()
+    ]
+    found = found.replace(parameters=shown)
     return found.replace(return_annotation=_shown(found.return_annotation))
 
 
@@ -90,10 +106,12 @@ def _of_source(function: Callable[[Any], object]) -> Callable[[Any], object]:
 
 
 def _shown(value: Any) -> Any:
-    """`value`, or the guarded `type` where it is the real one."""
+    """`value`, or the guarded `type` where it is the real one, or the stand-in of a class."""
     from ..attributes import GuardedType
 
-    return GuardedType if isinstance(value, type) and issubclass(value, type) else value
+    if not isinstance(value, type):
+        return value
+    return GuardedType if issubclass(value, type) else shown_class(value)
 
 
 def _get_origin(tp: Any) -> object:

@@ -28,7 +28,9 @@ _DECORATORS: Final = (
     "dataclasses.dataclass", "typing.final", "typing.no_type_check", "typing.runtime_checkable",
     "typing_extensions.final", "typing_extensions.runtime_checkable", "typing_extensions.deprecated",
     "typing_extensions.override", "functools.total_ordering", "torch.jit.ignore", "torch.jit.unused",
-    "torch.jit.export",
+    "torch.jit.export", "torch._jit_internal._copy_to_script_wrapper",
+    "typing.dataclass_transform", "typing_extensions.dataclass_transform", "torch.utils.hooks.unserializable_hook",
+    "torch.onnx.symbolic_helper.parse_args", "transformers.utils.generic.filter_out_non_signature_kwargs",
     "torch.utils._pytree.register_pytree_node", "torch.utils._pytree._register_pytree_node",
     "torch.utils._pytree.register_dataclass", "torch.utils._pytree.register_constant",
     "huggingface_hub.dataclasses.strict", "transformers.utils.auto_docstring.auto_docstring",
@@ -201,7 +203,8 @@ _MODULE_CHANGERS: Final = (
     "torch.nn.utils.parametrizations.orthogonal", "torch.nn.utils.parametrize.register_parametrization",
     "torch.nn.utils.parametrize.remove_parametrizations", "torch.nn.utils.prune.l1_unstructured",
     "torch.nn.utils.prune.random_unstructured", "torch.nn.utils.prune.ln_structured", "torch.nn.utils.prune.remove",
-    "torch.nn.utils.prune.identity",
+    "torch.nn.utils.prune.identity", "torch.distributed.fsdp.register_fsdp_forward_method",
+    "torch.distributed.tensor.distribute_module",
 )  # fmt: skip
 
 

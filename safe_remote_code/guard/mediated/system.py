@@ -117,6 +117,19 @@ def _find_spec(name: str, package: str | None = None) -> object:
     return types.SimpleNamespace(name=name) if importlib.util.find_spec(name.partition(".")[0]) else None
 
 
+def _package_available(pkg_name: str, return_version: bool = False) -> object:
+    """`transformers.utils.import_utils._is_package_available`, which imports a package to ask for its version."""
+    known = type(pkg_name) is str and pkg_name.isidentifier() and importlib.util.find_spec(pkg_name) is not None
+    real = importlib.import_module("transformers.utils.import_utils")._is_package_available
+    found = real(pkg_name if known else "")
+    if not return_version:
+        return found
+    try:
+        return known, importlib.metadata.version(pkg_name) if known else "N/A"
+    except importlib.metadata.PackageNotFoundError:
+        return known, "N/A"
+
+
 def replacements(context: PackageContext, import_module: Callable[[str, str | None], object]) -> dict[str, object]:
     """System functions by dotted name."""
     environment = _Environment()
@@ -136,6 +149,7 @@ def replacements(context: PackageContext, import_module: Callable[[str, str | No
         "sys.path": list(sys.path),
         "sys.modules": _Modules(loaded),
         "importlib.util.find_spec": _find_spec,
+        "transformers.utils.import_utils._is_package_available": _package_available,
         "importlib.metadata.version": _version,
         "importlib_metadata.version": _version,
         "warnings.catch_warnings": _catch_warnings,
