@@ -28,7 +28,10 @@ def _python_folders() -> tuple[str, ...]:
         for path in paths
         if "site-packages" in path or "dist-packages" in path or path.startswith((sys.prefix, sys.base_prefix))
     }
-    return tuple(f"{os.path.realpath(path)}/" for path in inside if path not in ("/", "/usr"))
+    return tuple(path for path in inside if path not in ("/", "/usr"))
 
 
-PYTHON_FOLDERS: Final = _python_folders()
+#: Real paths, each with a slash behind it.
+PYTHON_FOLDERS: Final = tuple(f"{os.path.realpath(path)}/" for path in _python_folders())
+#: And as `__file__` of a module spells them, where links lead there.
+PYTHON_FOLDERS_AS_SPELLED: Final = (*PYTHON_FOLDERS, *(f"{path.rstrip('/')}/" for path in _python_folders()))

@@ -18,13 +18,14 @@ from __future__ import annotations
 import builtins
 import logging
 import sys
+from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..grammar import INTROSPECTION, WRITABLE, is_dunder
-from ..places import PYTHON_FOLDERS
+from ..places import PYTHON_FOLDERS_AS_SPELLED
 from ..refusal_log import LOG
 from .ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
 
@@ -156,17 +157,19 @@ _watched: int = 0
 def watch_lookups() -> None:
     """Give the modules that are loaded by now their own `getattr` and `setattr`."""
     global _watched
-    if len(sys.modules) == _watched:
+    known = len(sys.modules)
+    if known == _watched:
         return
-    for name, module in list(sys.modules.items()):
+    # New modules stand at the end; where some were taken out, all are looked at again.
+    for name, module in list(islice(sys.modules.items(), _watched if known > _watched else 0, None)):
         if isinstance(module, ModuleType):
             _watch(name, vars(module))
-    _watched = len(sys.modules)
+    _watched = known
 
 
 def _watch(name: str, namespace: dict[str, Any]) -> None:
     file = namespace.get("__file__")
-    if not isinstance(file, str) or not file.startswith(PYTHON_FOLDERS) or not file.endswith(".py"):
+    if not isinstance(file, str) or not file.startswith(PYTHON_FOLDERS_AS_SPELLED) or not file.endswith(".py"):
         return  # native, a namespace, or the user's own program
     if name in _COUNTED or f"{name}.".startswith(_EXEMPT):
         return

@@ -61,17 +61,15 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
     return save
 
 
-def _inherited(cls: type, name: str, context: PackageContext) -> Callable[..., object]:
-    @functools.wraps(getattr(cls, name))
-    def save(self: object, save_directory: object, *arguments: object, **keywords: object) -> object:
-        method = getattr(super(cls, self), name)
-        if keywords.get("push_to_hub"):
-            return method(save_directory, *arguments, **keywords)  # the user asks for an upload as well
-        if name == "save_vocabulary":
-            _check_vocabulary(self, context)
-        return calls.mediated_call(method, None, context)(save_directory, *arguments, **keywords)
+def _inherited_vocabulary(cls: Any, context: PackageContext) -> Callable[..., object]:
+    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name, with no frame of its."""
 
-    return save
+    @functools.wraps(cls.save_vocabulary)
+    def save_vocabulary(self: Any, *arguments: object, **keywords: object) -> object:
+        _check_vocabulary(self, context)
+        return super(cls, self).save_vocabulary(*arguments, **keywords)
+
+    return save_vocabulary
 
 
 def _check_vocabulary(tokenizer: Any, context: PackageContext) -> None:
@@ -86,15 +84,14 @@ def _check_vocabulary(tokenizer: Any, context: PackageContext) -> None:
 
 
 def watch_savers(cls: type, context: PackageContext) -> None:
-    """Let the saving methods that `cls` defines open the user's folder, and those that it inherits count as its own."""
+    """Let the saving methods that `cls` defines open the user's folder; what it inherits copies no other vocabulary."""
     for name in _SAVERS:
         method = cls.__dict__.get(name)
-        home = definer(cls, name)
         if isinstance(method, FunctionType):
             type.__setattr__(cls, name, _opening(method))
-        elif method is None and home is not None and not owns_class(home):
-            if isinstance(home.__dict__[name], FunctionType):
-                type.__setattr__(cls, name, _opening(_inherited(cls, name, context)))
+    home = definer(cls, "save_vocabulary")
+    if home is not None and not owns_class(home) and isinstance(home.__dict__["save_vocabulary"], FunctionType):
+        type.__setattr__(cls, "save_vocabulary", _inherited_vocabulary(cls, context))
 
 
 def finisher(context: PackageContext) -> Callable[[type], type]:
