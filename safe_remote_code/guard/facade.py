@@ -20,9 +20,10 @@ from ..errors import GuardViolationError
 from ..refusal_log import LOG
 from .lookups import watch_lookups
 from .mediated.compiling import watch_compiled_calls
-from .memory import armour_libraries, shown_class
+from .memory import armour_libraries
 from .ownership import owns_class
 from .shown import read_only, share
+from .stand_ins import shown_class
 from .tombstone import Tombstone
 
 if TYPE_CHECKING:
