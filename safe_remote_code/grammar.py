@@ -65,7 +65,7 @@ DEFINABLE: Final = frozenset(
 #: Dunder attributes that may be read. Those in `CHECKED` are looked at again at run time.
 READABLE: Final = frozenset(
     [*_OPERATORS, *_CONTAINER, *_OBJECT, "__class__", "__name__", "__qualname__", "__module__", "__doc__",
-     "__dict__", "__version__", "__file__", "__all__", "__constants__", "__members__"]
+     "__dict__", "__version__", "__file__", "__all__", "__constants__", "__members__", "__annotations__", "__get__"]
 )  # fmt: skip
 #: Dunder names that may be assigned as plain variables of a module or class body.
 DECLARABLE: Final = frozenset(
@@ -77,8 +77,8 @@ VARIABLES: Final = DECLARABLE | {"__name__", "__file__", "__package__", "__class
 #: Attributes whose danger depends on the receiver: rewritten, and checked when used.
 CHECKED: Final = frozenset(
     ["__class__", "__dict__", "__init__", "__post_init__", "__enter__", "__exit__", "__setitem__", "__delitem__",
-     "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__", "__getstate__", "__setstate__", "fget",
-     "format", "format_map", "obj", "register"]
+     "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__", "__init_subclass__", "__getstate__",
+     "__setstate__", "__annotations__", "__get__", "fget", "format", "format_map", "obj", "register"]
 )  # fmt: skip
 #: May be assigned on an object that the remote code owns.
 WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", "__version__"])

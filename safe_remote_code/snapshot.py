@@ -43,6 +43,11 @@ def manifest_digest(files: Mapping[str, str]) -> str:
     return "sha256:" + sha256_hex((_MANIFEST_HEADER + lines).encode())
 
 
+def _is_utf8(cookie: str) -> bool:
+    """Also what Python takes for UTF-8 by its beginning alone: `# _*_coding:utf-8_*_` (tokenize.c, get_normal_name)."""
+    return cookie in _UTF8_NAMES or cookie[:12].replace("_", "-").startswith("utf-8-")
+
+
 def _decode(path: str, data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
@@ -50,7 +55,7 @@ def _decode(path: str, data: bytes) -> str:
         raise RefusedError(f"not UTF-8 at byte {error.start}", subject=path) from None
     head = "\n".join(re.split("\r\n|\r|\n", text, maxsplit=2)[:2])
     for cookie in _COOKIE.findall(head):
-        if cookie.lower() not in _UTF8_NAMES:
+        if not _is_utf8(cookie.lower()):
             raise RefusedError(f"source encoding {cookie!r}; only UTF-8 is read", subject=path)
     text = text.replace("\r\n", "\n")
     if "\0" in text or "\r" in text:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from ..errors import RefusedError
 from ..guard.context import PackageContext
-from ..guard.memory import prepare
+from ..guard.memory import armour_libraries, prepare
 from ..guard.ownership import PACKAGE_PREFIX, register_globals
 from ..guard.runtime import Runtime
 from ..guard.saving import unguarded_builtins
@@ -126,6 +126,7 @@ class LoadedPackage:
         namespace["__builtins__"] = self._builtins
         register_globals(namespace, self.context)
         exec(self.modules[path].code, namespace)
+        armour_libraries()  # with what the code has imported, now that it may be called
 
     def text(self, path: str) -> str:
         """The source of `path`, for `inspect`."""

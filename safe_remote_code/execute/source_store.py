@@ -9,6 +9,7 @@ replaced if it differs.
 from __future__ import annotations
 
 import contextlib
+import io
 import linecache
 import os
 from pathlib import Path
@@ -33,7 +34,7 @@ def lay_out(snapshot: Snapshot, folder: Path) -> None:
     for file in snapshot.files:
         path = folder / file.path
         *parents, name = file.path.split("/")
-        lines = file.text.splitlines(keepends=True)
+        lines = io.StringIO(file.text).readlines()  # as Python counts them: `splitlines` ends one at a form feed
         # A modification time of None: linecache never re-reads the file, whatever happens to it.
         linecache.cache[str(path)] = (len(file.text), None, lines, str(path))
         try:

@@ -8,6 +8,7 @@ builtin goes through the same guard as the dot).
 from __future__ import annotations
 
 import copy
+import enum
 import logging
 import operator
 import sys
@@ -42,6 +43,42 @@ _ALIASES: Final = (types.GenericAlias, typing._BaseGenericAlias)  # type: ignore
 _SHARED: Final = (
     type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, logging.Logger, logging.Handler, Sealed, *_ALIASES,
 )  # fmt: skip
+#: Kinds of Python's own of which code makes instances to write to; all others hang on modules and classes, too.
+_NAMESPACES: Final = frozenset(
+    ["types.SimpleNamespace", "argparse.Namespace", "threading.Thread", "threading.Timer", "threading.local",
+     "_thread._local", "_thread.local", "collections.OrderedDict", "collections.defaultdict", "collections.UserDict",
+     "collections.UserList", "collections.Counter", "random.Random", "queue.Queue", "_io.StringIO", "_io.BytesIO",
+     "functools.partial", "string.Template", "json.encoder.JSONEncoder", "json.decoder.JSONDecoder"]
+)  # fmt: skip
+#: That change nothing but what they were given.
+_HARMLESS_CONTEXTS: Final = frozenset(
+    ["contextlib.nullcontext", "contextlib.suppress", "contextlib.closing", "threading.Condition",
+     "torch.autograd.grad_mode.no_grad", "torch.autograd.grad_mode.inference_mode",
+     "torch.autograd.grad_mode.enable_grad", "torch.amp.autocast_mode.autocast"]
+)  # fmt: skip
+#: An AttributeError, as natively.
+_WITHOUT_ATTRIBUTES: Final = (
+    int,
+    float,
+    complex,
+    bool,
+    str,
+    bytes,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+    type(None),
+    range,
+)
+#: Libraries' objects of which there is one for all, by the module of their class.
+_OF_THE_PROCESS: Final = (
+    "torch.distributions.constraints.", "torch.distributions.utils.", "torch.distributions.transforms.",
+    "torch.distributions.constraint_registry.", "torch.distributed.tensor.", "torch._ops.", "torch.library.",
+    "torch._subclasses.", "torch._guards.", "torch._library.", "transformers.utils.output_capturing.",
+    "transformers.pipelines.base.", "huggingface_hub.", "_cython_",
+)  # fmt: skip
 _READERS: Final = frozenset([operator.attrgetter, operator.itemgetter, operator.methodcaller])
 #: Of `scipy.stats.norm` and its like: `exec(self._parse_arg_template)` wherever one is made or copied.
 _EXECUTING: Final = frozenset(
@@ -53,6 +90,7 @@ _HOLDERS: Final = frozenset(
      "transformers.tokenization_utils_base.BatchEncoding", "transformers.configuration_utils.PretrainedConfig",
      "transformers.configuration_utils.PreTrainedConfig"]
 )  # fmt: skip
+_PLAIN_TYPES: Final = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None), None)
 _OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
 
 
@@ -85,7 +123,23 @@ def write(receiver: object) -> object:
         return _write_shared(receiver)
     if isinstance(receiver, ownership.shared_kinds) and not owns_class(type(receiver)):
         return _write_shared(receiver)
+    if not _may_change(type(receiver)):
+        return _write_shared(receiver)
     return receiver
+
+
+def _may_change(kind: type) -> bool:
+    """Whether instances of `kind` are things that code makes for itself and adds attributes to."""
+    place = kind.__module__
+    if place.startswith(ownership.PACKAGE_PREFIX):
+        return True
+    if issubclass(kind, BaseException):
+        return True
+    if kind in _WITHOUT_ATTRIBUTES:
+        return True
+    if place.partition(".")[0] in sys.stdlib_module_names:
+        return f"{place}.{kind.__qualname__}" in _NAMESPACES
+    return not issubclass(kind, enum.Enum) and not f"{place}.".startswith(_OF_THE_PROCESS)
 
 
 def _write_shared(receiver: object) -> object:
@@ -103,6 +157,19 @@ def _write_shared(receiver: object) -> object:
         )
         raise LOG.record(error)
     return receiver
+
+
+def held_open(context: object) -> object:
+    """`context`, for a `with` block that yields: a generator that nobody resumes never leaves it.
+
+    Raises:
+        GuardViolationError: a library's context, such as `torch.device("meta")`, which would stay in force.
+    """
+    kind = type(context)
+    harmless = kind.__module__ in ("_io", "_thread") or f"{kind.__module__}.{kind.__qualname__}" in _HARMLESS_CONTEXTS
+    if not (harmless or owns_class(kind) or isinstance(context, Sealed)):
+        _refuse(f"a block that yields, inside {kind.__qualname__}, which may stay open for the whole process")
+    return context
 
 
 def class_of(receiver: object) -> type:
@@ -124,6 +191,8 @@ def _shown(cls: type) -> type:
         _refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
     if issubclass(cls, Sealed):  # its constructor takes what only we may give it
         _refuse(f"the class {cls.__qualname__} of this object, which stands in for a library's")
+    if cls.__module__ == "typing" and cls.__name__.startswith("_"):  # `copy` calls what an instance of one names
+        _refuse(f"the class {cls.__qualname__} of this object, which is typing's own")
     if cls in _READERS:  # `Path.drive.fget` is an attrgetter: its class would make others
         _refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
     return shown_class(cls)
@@ -232,6 +301,10 @@ class Attributes:
             return getattr(receiver, name)
         if name == "__dict__":
             return self._namespace(receiver)
+        if name == "__annotations__":
+            return _annotated(receiver)
+        if name == "__get__":
+            return _binder(receiver)
         value = getattr(receiver, name)
         if owns_callable(value) or isinstance(receiver, Facade):
             return value
@@ -249,6 +322,8 @@ class Attributes:
             return _writer(receiver, value, 3 if name == "__setattr__" else 2)
         if name == "__new__":
             return _constructor(value)
+        if name == "__init_subclass__":
+            return _of_own_class(value)
         return _of_own_instance(receiver, value, name)
 
     def _load_sensitive(self, receiver: object, name: str) -> object:
@@ -272,7 +347,7 @@ class Attributes:
         if isinstance(value, int | float | str | bytes | bool | type(None)):
             return value
         if entry.kind == "copy":
-            return copy.copy(value)
+            return copy.deepcopy(value) if _is_of_class(receiver, name, value) else value
         if entry.kind == "refused" or not callable(value):
             kind = getattr(receiver, "__qualname__", type(receiver).__qualname__)
             what = f"{name} of {kind} is not granted ({entry.why})"
@@ -327,6 +402,16 @@ class Attributes:
         if isinstance(receiver, type) and issubclass(receiver, str):
             return checked_format(getattr(str, name), None)
         return value
+
+
+def _is_of_class(receiver: object, name: str, value: object) -> bool:
+    """Whether `receiver` has `value` from a class, and does not hold it itself."""
+    cls = receiver if isinstance(receiver, type) else type(receiver)
+    home = definer(real_class(cls), name)
+    if home is None:
+        return isinstance(receiver, (type, super, *_ALIASES))
+    held = getattr(receiver, "__dict__", {}) if not isinstance(receiver, type) else {}
+    return type.__getattribute__(home, "__dict__")[name] is value or held.get(name) is not value
 
 
 def _behind(receiver: object) -> object:
@@ -408,6 +493,28 @@ def _constructor(value: Callable[..., object]) -> Callable[..., object]:
     return construct
 
 
+def _annotated(receiver: object) -> types.MappingProxyType[str, object]:
+    """What of `receiver` is annotated; types that are neither plain nor remote lead to what was not granted."""
+    if isinstance(receiver, ModuleType):
+        _refuse("the annotations of a module may not be reached")
+    annotations = receiver.__annotations__
+    if type(annotations) is not dict:
+        raise AttributeError("__annotations__")
+    shown = {name: kind if _is_plain_type(kind) else typing.Any for name, kind in annotations.items()}
+    return types.MappingProxyType(shown)
+
+
+def _binder(receiver: object) -> object:
+    """`receiver.__get__` of a function of remote code, which makes a method of it as `types.MethodType` would."""
+    if type(receiver) is not FunctionType or not owns_callable(receiver):
+        _refuse(f"__get__ of a {type(receiver).__name__}, which is no function of this code")
+    return receiver.__get__
+
+
+def _is_plain_type(kind: object) -> bool:
+    return any(kind is plain for plain in _PLAIN_TYPES) or (isinstance(kind, type) and owns_class(kind))
+
+
 def _initializer(receiver: object, value: Callable[..., object]) -> Callable[..., object]:
     """A library's `__init__`, of instances of remote classes alone: many write what they are given by name."""
     target = _behind(receiver)
@@ -443,6 +550,14 @@ def _of_instance(receiver: object, value: Callable[..., object]) -> Callable[...
 def _is_of_own_class(instance: object) -> bool:
     """Whether remote code made a class of `instance`; a user's own class may be below it."""
     return any(owns_class(cls) for cls in type.__getattribute__(type(instance), "__mro__"))
+
+
+def _of_own_class(value: object) -> object:
+    """`super().__init_subclass__`, which acts on the remote class that it was asked for."""
+    target = getattr(value, "__self__", None)
+    if not isinstance(target, type) or not any(map(owns_class, type.__getattribute__(target, "__mro__"))):
+        _refuse("__init_subclass__ of a class that this code does not own")
+    return value
 
 
 def _of_own_instance(receiver: object, value: object, name: str) -> object:

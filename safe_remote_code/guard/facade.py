@@ -125,7 +125,6 @@ class Facades:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         importlib.import_module(name)
         armour_libraries()
-        watch_lookups()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:

@@ -7,7 +7,7 @@ builtins do, but for remote code (that is: with it on the stack) do not
 1. read what leads to frames, code, globals or class internals under a name that the calling function does not spell;
 2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table, or a
    method that the table lists: whoever got `save_pretrained` so would hold it without our wrapper;
-3. write to a foreign class or function, or to a module that is not `torch.nn.init`, or under a special name.
+3. write to a foreign class, function or module, or under a special name.
 
 It does not see: attribute instructions, `object.__setattr__`, `vars(x).update(...)`; methods that use these are in the
 capability table. `inspect`, `typing` and the compilers keep the builtins: they are mediated.
@@ -38,10 +38,11 @@ _REVEALING: Final = INTROSPECTION | {
 _FOREIGN: Final = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, logging.Logger)
 #: `getattr(torch, device.type)`, in torch and accelerate.
 _DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", "mlu", "musa", "sdaa", "maia", "xla"])
-#: transformers replaces its functions while it makes a model without initial weights.
-_REPLACEABLE: Final = "torch.nn.init"
-#: Its lazy modules keep what they have looked up.
-_LAZY: Final = "transformers.utils.import_utils"
+#: Write names of their own tables to modules: lazy modules keep what they looked up, and the functions of
+#: `torch.nn.init` are replaced while a model is made without initial weights.
+_WRITERS: Final = frozenset(
+    ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils"]
+)  # fmt: skip
 #: Reflect on functions for a living; what remote code may ask them is decided elsewhere.
 _EXEMPT: Final = (
     "safe_remote_code.", "functools.", "dataclasses.", "enum.", "inspect.", "typing.", "typing_extensions.", "ast.",
@@ -50,6 +51,8 @@ _EXEMPT: Final = (
     "torch._sources.", "torch.fx.", "torch.export.", "torch._export.", "torch._higher_order_ops.",
     "torch.nn.utils.parametrize.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
 )  # fmt: skip
+#: torch.compile takes whatever these hold for a function of theirs.
+_COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
 _MISSING: Final = object()
 #: Methods of the capability table that take paths, or are refused, on any receiver.
 _LISTED: Final = frozenset(
@@ -106,6 +109,8 @@ def _check_found(obj: object, name: str, value: object) -> None:
     context = context_on_stack(caller)
     if context is None:
         return
+    if type(value).__module__ == "torch._ops":
+        return  # a namespace of operators; it says that it is a module
     if isinstance(value, ModuleType) and not is_remote_globals(id(vars(value))):
         _refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
     if isinstance(obj, ModuleType) and isinstance(value, type | FunctionType | BuiltinFunctionType):
@@ -118,7 +123,7 @@ def _check_write(obj: object, name: str) -> None:
     caller = sys._getframe(2)
     if _spells(caller.f_code, name) or context_on_stack(caller) is None:
         return
-    if isinstance(obj, ModuleType) and (obj.__name__ == _REPLACEABLE or _module(caller) == _LAZY):
+    if isinstance(obj, ModuleType) and _module(caller) in _WRITERS:
         return
     own = (isinstance(obj, type) and owns_class(obj)) or owns_callable(obj)
     if not own and isinstance(obj, _FOREIGN):
@@ -163,5 +168,7 @@ def _watch(name: str, namespace: dict[str, Any]) -> None:
     file = namespace.get("__file__")
     if not isinstance(file, str) or not file.startswith(PYTHON_FOLDERS) or not file.endswith(".py"):
         return  # native, a namespace, or the user's own program
-    if not {"getattr", "setattr"} & namespace.keys() and not f"{name}.".startswith(_EXEMPT):
+    if name in _COUNTED or f"{name}.".startswith(_EXEMPT):
+        return
+    if not {"getattr", "setattr"} & namespace.keys():
         namespace["getattr"], namespace["setattr"] = _getattr, _setattr

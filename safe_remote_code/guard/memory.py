@@ -11,20 +11,20 @@ descriptor of each name, which wins over the instance and says that there is no 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import enum
 import functools
 import sys
 import threading
 from collections import OrderedDict
-from types import FunctionType, MemberDescriptorType, MethodType
+from types import MethodType
 from typing import Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
+from .honesty import armour_wrappers, close_fields
 from .lookups import watch_lookups
 from .native import watch_native_readers
-from .ownership import owns_class, share_kind
+from .ownership import share_kind
 from .stand_ins import stand_in
 from .withheld import withhold_methods
 
@@ -126,65 +126,11 @@ def _listing_without(listing: Any, absent: frozenset[str]) -> Any:
     return __dir__
 
 
-def armour_readers(cls: type) -> None:
-    """Let the `__getattr__` and `__getattribute__` that remote class `cls` defines not answer for special names.
-
-    Trusted code believes `__class__`, `__annotations__`, `__wrapped__` or `__reduce_ex__` of any object; Python itself
-    asks the class for the others, such as `__len__`.
-    """
-    for name in ("__getattr__", "__getattribute__"):
-        if name in cls.__dict__:
-            type.__setattr__(cls, name, _not_for_special(cls, name, cls.__dict__[name]))
-
-
-def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
-    def read(self: object, name: str) -> object:
-        if name[:2] == "__" and name[-2:] == "__":
-            if which == "__getattr__":
-                raise AttributeError(name)
-            return super(cls, self).__getattribute__(name)
-        if isinstance(reader, FunctionType):
-            return reader(self, name)
-        return reader.__get__(self, type(self))(name)  # `__getattr__ = dict.get`, a partialmethod, a staticmethod
-
-    return functools.wraps(reader)(read) if isinstance(reader, FunctionType) else read
-
-
-def refuse_special_slots(cls: type) -> None:
-    """`__slots__` may not make an attribute of a special name, which copying would fill.
-
-    Raises:
-        GuardViolationError: it does.
-    """
-    for name, value in cls.__dict__.items():
-        if is_dunder(name) and type(value) is MemberDescriptorType:
-            raise GuardViolationError(f"slot {name} of {cls.__qualname__} {_HARM}")
-
-
-def armour_constructor(cls: type) -> None:
-    """Let the `__new__` that remote class `cls` defines make instances of it, or of another remote class, only.
-
-    Who calls a class writes to what comes back: `copy` and `yaml` its state, `from_dict` its fields.
-    """
-    made = cls.__dict__.get("__new__")
-    if made is None:
-        return
-    function = made.__func__ if isinstance(made, staticmethod) else made
-
-    @functools.wraps(function)
-    def __new__(kind: Any, *arguments: object, **keywords: object) -> object:
-        result = function(kind, *arguments, **keywords)
-        if not issubclass(type(result), cls) and not owns_class(type(result)):
-            raise GuardViolationError(f"__new__ of {cls.__qualname__} gave a {type(result).__qualname__}")
-        return result
-
-    type.__setattr__(cls, "__new__", staticmethod(__new__))
-
-
 def armour_libraries() -> None:
     """Armour the lenient classes of the libraries that are loaded."""
     watch_native_readers()
     withhold_methods()
+    watch_lookups()
     for dotted in _LENIENT:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)
@@ -218,37 +164,13 @@ def _armour_enums() -> None:
     type.__setattr__(namespace, "__setitem__", __setitem__)
 
 
-def _armour_wrappers() -> None:
-    """`functools.update_wrapper` copies what an object says of itself onto a real function, which is then believed.
-
-    Of an instance of a remote class it takes exact texts alone. Library decorators (`lru_cache`, `contextmanager`,
-    `torch.no_grad`) end here.
-    """
-    real = functools.update_wrapper
-    if getattr(real, "_checked", False):
-        return
-
-    @functools.wraps(real)
-    def update_wrapper(wrapper: Any, wrapped: Any, *arguments: Any, **keywords: Any) -> Any:
-        if not any(owns_class(cls) for cls in type.__getattribute__(type(wrapped), "__mro__")):
-            return real(wrapper, wrapped, *arguments, **keywords)
-        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-            if type(text := getattr(wrapped, name, None)) is str:
-                setattr(wrapper, name, text)
-        return wrapper
-
-    update_wrapper._checked = True  # type: ignore[attr-defined]  # ours
-    functools.update_wrapper = update_wrapper
-
-
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
     armour_libraries()
-    watch_lookups()
-    share_kind(dataclasses.Field)  # its name becomes text that `dataclass` executes
+    close_fields()
     share_kind(type(threading.main_thread()))
     _armour_enums()
-    _armour_wrappers()
+    armour_wrappers()
     stand_in(memoryview, "makes a view of memory that may not be written")
     # Else a copy is `getattr(receiver, function.__name__)`, and remote code chose all three.
     copy._copy_dispatch[MethodType] = copy._copy_immutable  # type: ignore[attr-defined]  # no public name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from . import helpers
 from .annotations import inert
-from .attributes import Attributes, GuardedType, class_of, type_of, write
+from .attributes import Attributes, GuardedType, class_of, held_open, type_of, write
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
@@ -36,7 +36,7 @@ class Runtime:
         )
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
-            **libraries.replacements(context),
+            **libraries.replacements(context, self._import_by_name),
             **registries.replacements(context),
         }
         self._facades = Facades(context.granted, makers)
@@ -59,6 +59,7 @@ class Runtime:
             helpers.WRITE: write,
             helpers.ANNOTATION: self._annotation,
             helpers.FINISH_CLASS: finisher(self._context),
+            helpers.HELD_OPEN: held_open,
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,
             helpers.SETATTR: setattr,

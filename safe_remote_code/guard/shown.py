@@ -48,6 +48,9 @@ def read_only(real: object) -> object:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(real, numpy.ndarray):
         return real.copy()
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(real, torch.nn.Module):
+        return copy.deepcopy(real)  # transformers.activations.gelu: hooks and parameters of one for all
     if isinstance(real, functools._lru_cache_wrapper):
         return _answering_copies(real)
     if any(base.__qualname__ == "GeneralInterface" for base in type(real).__mro__):

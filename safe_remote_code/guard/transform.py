@@ -54,6 +54,15 @@ def _call(name: str, arguments: list[ast.expr], at: ast.AST) -> ast.Call:
     return call
 
 
+def _yields(node: ast.AST) -> bool:
+    """Whether the function that holds `node` yields inside it."""
+    if isinstance(node, ast.Yield | ast.YieldFrom):
+        return True
+    if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+        return False
+    return any(map(_yields, ast.iter_child_nodes(node)))
+
+
 def _bound_names(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     """Names bound by absolute imports alone, and names bound in any other way (or by a star)."""
     imported: set[str] = set()
@@ -249,6 +258,15 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             result += visited if isinstance(visited, list) else [visited]  # type: ignore[list-item]  # a statement
         return result
 
+    def visit_With(self, node: ast.With) -> ast.AST:
+        """A block that yields may never be left: what it opens must be the remote code's own, or harmless."""
+        held_open = any(map(_yields, node.body))
+        node = self._plain(node)  # type: ignore[assignment]  # same class comes back
+        if held_open:
+            for item in node.items:
+                item.context_expr = _call(helpers.HELD_OPEN, [item.context_expr], node)
+        return node
+
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         """As a function; its argument names are checked by `visit_arg`."""
         return self._plain(node)
@@ -323,7 +341,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     # -- forms that RestrictedPython wraps or refuses, and that are plain here -----------------
 
-    visit_Assign = visit_For = visit_With = _plain
+    visit_Assign = visit_For = _plain
     visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _plain
     visit_MatchSequence = visit_MatchOr = _plain
 

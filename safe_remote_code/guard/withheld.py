@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: They update the namespace of, or import, whatever their arguments or their receiver name.
 _NEVER: Final = (
     "torch.optim.lr_scheduler.LambdaLR.load_state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.load_state_dict",
+    "torch.optim.lr_scheduler.LambdaLR.state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.state_dict",
     "torch.optim.lr_scheduler.CyclicLR.load_state_dict", "yaml.constructor.SafeConstructor.construct_yaml_object",
     "yaml.constructor.FullConstructor.set_python_instance_state",
     "yaml.constructor.FullConstructor.find_python_module", "yaml.constructor.FullConstructor.find_python_name",
@@ -163,12 +164,29 @@ def _ask_function(dotted: str, question: Callable[[Any, Any], Any]) -> None:
             setattr(module, name, asking)
 
 
+def _of_new_names(cls: type, method: Any) -> Any:
+    """The `__init_subclass__` that puts a class into the tables of cache layers: in nobody else's place."""
+    function = method.__func__
+
+    @functools.wraps(function)
+    def __init_subclass__(cls: Any, *arguments: Any, **keywords: Any) -> Any:
+        module: Any = sys.modules["transformers.cache_utils"]
+        for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
+            known = table.get(cls.__dict__.get("_layer_type"))
+            if known is not None and owns_class(cls) and not owns_class(known):
+                _refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
+        return function(cls, *arguments, **keywords)
+
+    return classmethod(__init_subclass__)
+
+
 def withhold_methods() -> None:
     """Put the question before the methods of the libraries that are loaded."""
     for dotted in _NEVER:
         _ask(dotted, _never)
     for dotted in _OF_INSTANCES:
         _ask(dotted, _of_instance)
+    _ask("transformers.cache_utils.CacheLayerMixin.__init_subclass__", _of_new_names)
     for dotted in _OF_OWN_CLASSES:
         _ask(f"{dotted}.register_for_auto_class", _of_own_class)
     _ask_function("torch.nn.attention.flex_attention._extract_callable_pytree", _whole)

@@ -105,3 +105,128 @@ def test_a_saved_folder_and_a_path_are_what_they_were(tmp_path: Path) -> None:
     )
     assert "getfullargspec" in module.text
     assert module.names == ["a", "b"]
+
+
+def test_a_converter_and_an_activation_of_its_own_are_added(tmp_path: Path) -> None:
+    from transformers.activations import ACT2CLS
+    from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS
+
+    module = _module(
+        tmp_path,
+        """
+        import torch
+        from transformers.activations import ACT2CLS, ClassInstantier
+        from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS, SpmConverter
+
+        class Own(SpmConverter):
+            pass
+
+        class Gate(torch.nn.Module):
+            pass
+
+        SLOW_TO_FAST_CONVERTERS["RedTeamOwnTokenizer"] = Own
+        ACT2CLS["red-team-gate"] = Gate
+        made = ClassInstantier(ACT2CLS)["red-team-gate"], ClassInstantier(ACT2CLS)["silu"]
+
+        def replace(table, key, value):
+            {"tokenizer": SLOW_TO_FAST_CONVERTERS, "activation": ACT2CLS}[table][key] = value
+        """,
+    )
+    try:
+        assert SLOW_TO_FAST_CONVERTERS["RedTeamOwnTokenizer"] is module.Own
+        assert "red-team-gate" not in ACT2CLS
+        assert [type(item).__name__ for item in module.made] == ["Gate", type(ACT2CLS["silu"]()).__name__]
+        for table, key, value in (
+            ("tokenizer", "BertTokenizer", module.Own), ("tokenizer", "RedTeamOther", dict),
+            ("activation", "silu", module.Gate), ("activation", ["silu"], module.Gate),
+        ):  # fmt: skip
+            with pytest.raises(GuardViolationError, match="the entry"):
+                module.replace(table, key, value)
+    finally:
+        SLOW_TO_FAST_CONVERTERS.pop("RedTeamOwnTokenizer", None)
+
+
+def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("google.protobuf")
+    module = _module(
+        tmp_path,
+        """
+        from transformers.convert_slow_tokenizer import import_protobuf
+
+        messages = import_protobuf("The new behaviour of a tokenizer")
+        model = messages.ModelProto.FromString(messages.ModelProto().SerializeToString())
+        spec = messages.NormalizerSpec()
+        spec.add_dummy_prefix = False
+        model.normalizer_spec.MergeFrom(spec)
+        kept = messages.ModelProto.FromString(model.SerializeToString()).normalizer_spec.add_dummy_prefix
+
+        def pool():
+            return messages._descriptor_pool.Default()
+
+        def extract(path):
+            from transformers.convert_slow_tokenizer import SentencePieceExtractor
+
+            return SentencePieceExtractor(path)
+        """,
+    )
+    assert module.kept is False
+    with pytest.raises(GuardViolationError):
+        module.pool()
+    with pytest.raises(GuardViolationError, match="may not be read|file-read|read"):
+        module.extract(str(Path(__file__)))
+
+
+def test_annotations_are_names_and_plain_types(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+        import typing
+        import transformers
+        from transformers.processing_utils import ImagesKwargs
+
+        class Own(ImagesKwargs, total=False):
+            tiles: int
+            model: transformers.PreTrainedModel
+
+        own, names = Own.__annotations__, set(ImagesKwargs.__annotations__.keys())
+        assert getattr(Own, "__annotations__").keys() == own.keys()
+
+        def of(value):
+            return value.__annotations__
+
+        def add():
+            Own.__annotations__["other"] = int
+        """,
+    )
+    from transformers.processing_utils import ImagesKwargs
+
+    assert module.own["tiles"] is int and module.own["model"] is Any
+    assert module.names == set(ImagesKwargs.__annotations__)
+    with pytest.raises(TypeError, match="item assignment"):
+        module.add()
+    with pytest.raises(GuardViolationError, match="annotations of a module"):
+        module.of(pytest)
+
+
+def test_functions_of_its_own_are_bound(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+        def forward(self, x):
+            return self.bias + x
+
+        class Layer:
+            bias = 2
+
+        layer = Layer()
+        layer.forward = forward.__get__(layer, Layer)
+        found = layer.forward(3)
+
+        def bind(function):
+            return function.__get__(layer)
+        """,
+    )
+    assert module.found == 5
+    for foreign in (pin_folder, property(int), Path.exists, len):
+        with pytest.raises(GuardViolationError, match="no function of this code"):
+            module.bind(foreign)

@@ -210,6 +210,13 @@ def test_no_spelling_of_a_cookie_gets_by(head: bytes, tmp_path: Path) -> None:
         pinned(folder)
 
 
+def test_a_cookie_that_python_takes_for_utf8_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "cookie"
+    folder.mkdir()
+    (folder / "modeling_x.py").write_bytes(b"# _*_coding:utf-8_*_\nclass X:\n    pass\n")
+    assert list(pinned(folder).load("modeling_x.X")) == ["modeling_x.py"]
+
+
 def test_names_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "case"
     folder.mkdir()

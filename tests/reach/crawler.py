@@ -75,8 +75,18 @@ _HARMLESS = {
 }
 #: Containers of classes that may be met, by name, and why.
 _SHOWN = {
-    "size": "defaults of one image processor; the name is a method of tensors, read in every forward pass",
-    "data": "defaults",
+    **dict.fromkeys(
+        ["size", "crop_size", "pad_size", "mask_size", "mask_pad_size", "max_image_size", "patch_size", "image_mean",
+         "image_std", "high_res_size", "high_res_image_mean", "high_res_image_std", "codebook_size",
+         "codebook_crop_size", "codebook_image_mean", "codebook_image_std", "background_color",
+         "image_grid_pinpoints"],
+        "defaults of one image processor, under names that forward passes read",
+    ),
+    "layer_types": "of one configuration; its instances have a list of their own",
+    "main_input_name": "of one model: a list of words",
+    "special_tokens": "of one converter: a list of words",
+    "__entries": "the names of one enumeration of native code",
+    "__backends": "what the stand-in for a library that is missing says that it needs",
 }
 _NUMPY = ("numpy", "numpy.char", "numpy.strings", "numpy.ma", "numpy.lib.stride_tricks")
 
@@ -101,7 +111,7 @@ class Crawler:
         self._seen: dict[int, object] = {}
         self._kinds: set[tuple[type, str]] = set()
         self._queue: collections.deque[tuple[str, object]] = collections.deque()
-        self.shared: dict[str, str] = {}
+        self._shared: dict[str, str] = {}
 
     def crawl(self, roots: Mapping[str, object], seconds: float, objects: int) -> Reach:
         """Walk breadth first from `roots` until all is seen or the budget is spent."""
@@ -110,7 +120,7 @@ class Crawler:
             self._push(name, root)
         while self._queue:
             if reach.objects >= objects or time.process_time() > deadline:
-                return reach
+                break
             path, value = self._queue.popleft()
             reach.objects += 1
             why = self._leak(value)
@@ -118,7 +128,8 @@ class Crawler:
                 reach.leaks.setdefault(f"{why}: {_short(value)}", path)
                 continue
             self._follow(path, value)
-        reach.finished = True
+        reach.finished = not self._queue
+        reach.leaks.update(self._shared)
         return reach
 
     def _push(self, path: str, value: object) -> None:
@@ -195,7 +206,7 @@ class Crawler:
         if isinstance(found, _DESCRIPTORS) or (isinstance(found, _BOUND) and self._method_seen(found)):
             return
         if _is_of_class(value, name, found) and name not in _SHOWN:
-            self.shared.setdefault(f"{type(found).__name__} {name} of a class", f"{path}.{name}")
+            self._shared.setdefault(f"the {type(found).__name__} {name} of a class", f"{path}.{name}")
         self._push(f"{path}.{name}", found)
 
     def _method_seen(self, method: Any) -> bool:

@@ -77,3 +77,9 @@ def test_bites(leak: object, what: str) -> None:
     planted = {"root": SimpleNamespace(holder=SimpleNamespace(items=[{"key": leak}]))}
     reach = _crawl(load_policy("default"), planted, seconds=1.5, only_extra=True)
     assert any(found.startswith(what) for found in reach.leaks), reach.leaks
+
+
+def test_it_bites_on_the_container_of_a_class() -> None:
+    holder = type("Library", (), {"table_for_all": {"key": 1}})
+    reach = _crawl(load_policy("default"), {"root": SimpleNamespace(item=holder())}, seconds=1.5, only_extra=True)
+    assert "the dict table_for_all of a class" in reach.leaks

@@ -1,9 +1,9 @@
 """An attribute whose danger depends on the receiver, on any library.
 
 What
-    A read of ``__dict__``, ``__new__``, ``__getstate__``, ``__setstate__`` or ``obj`` on something other than ``self``,
-    ``super()`` or ``object``; and ``__init__``, ``__post_init__``, ``__setitem__`` or ``__delitem__`` of anything else
-    than these that is not called with ``self``.
+    A read of ``__dict__``, ``__new__``, ``__getstate__``, ``__setstate__``, ``__annotations__``, ``__get__`` or ``obj``
+    on something other than ``self``, ``super()`` or ``object``; and ``__init__``, ``__post_init__``, ``__setitem__``
+    or ``__delitem__`` of anything else than these that is not called with ``self``.
 
 Why it matters
     ``__dict__`` of a module or class hands out everything in it (crewAI #4516); ``obj`` of an
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...finding import Finding
     from ..context import Context
 
-_NAMES: Final = frozenset(["__dict__", "__new__", "__getstate__", "__setstate__", "obj"])
+_NAMES: Final = frozenset(["__dict__", "__new__", "__getstate__", "__setstate__", "__annotations__", "__get__", "obj"])
 #: Methods that write to their first argument; of the receiver of the method around them, they are as good as super()'s.
 _WRITERS: Final = frozenset(["__init__", "__post_init__", "__setitem__", "__delitem__"])
 

@@ -48,7 +48,10 @@ _SHARERS: Final = frozenset(
     ["builtins.type", "logging.getLogger", "transformers.utils.logging.get_logger", "transformers.logging.get_logger",
      "weakref.proxy"]
 )  # fmt: skip
-_ANSWERED: Final = frozenset(["os.environ"])
+#: Under the guard, variables stay with the package, and converters and activations of its own may be added.
+_ANSWERED: Final = frozenset(
+    ["os.environ", "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS", "transformers.activations.ACT2CLS"]
+)
 _REMEDY: Final = "subclass it, or set the attribute on an instance of your own"
 
 

@@ -2,7 +2,8 @@
 
 What
     Bidirectional controls, zero-width and other invisible characters, fillers that look like a space and may
-    stand in identifiers, and control characters other than tab and newline, anywhere in the text.
+    stand in identifiers, and control characters other than tab and newline, anywhere in the text. A form feed
+    alone at the start of a line, an old way to part pages, is none of these.
 
 Why it matters
     Bidirectional controls show a comment where there is code (Trojan Source, CVE-2021-42574); a form feed
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, form feed and vertical tab among them
+    "(?<=[^\n])\x0c|\x0c(?=[ \t\x0c])|"  # a form feed where it could hide an indentation
+    "[\x00-\x08\x0b\x0d-\x1f\x7f-\x9f"  # other controls, vertical tab among them
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional
     "\u00ad\u034f\u180e\u200b\u200c\u2028\u2029\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"  # invisible
     "\u115f\u1160\u17b4\u17b5\u3164\uffa0\U000e0000-\U000e007f]"  # fillers, tags

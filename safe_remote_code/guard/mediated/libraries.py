@@ -27,6 +27,7 @@ _READERS: Final = (
     "tiktoken.load.load_tiktoken_bpe", "tiktoken.load.data_gym_to_mergeable_bpe_ranks",
     "PIL.Image.open", "PIL.ImageFont.truetype", "transformers.models.bert.tokenization_bert.load_vocab",
     "transformers.models.bert.tokenization_bert_legacy.load_vocab", "glob.glob",
+    "transformers.convert_slow_tokenizer.SentencePieceExtractor",
 )  # fmt: skip
 #: Take something to write and a path.
 _WRITERS: Final = ("safetensors.torch.save_file", "safetensors.numpy.save_file", "safetensors.torch.save_model",
@@ -41,6 +42,8 @@ _JIT_FLAGS: Final = (
     "torch._C._jit_set_nvfuser_enabled",
     "torch._C._debug_set_autodiff_subgraph_inlining",
 )  # fmt: skip
+#: Hands out a module: the message classes of a SentencePiece model.
+_MESSAGES: Final = "transformers.convert_slow_tokenizer.import_protobuf"
 _CACHE_READERS: Final = (
     "transformers.utils.cached_file", "transformers.utils.hub.cached_file",
     "huggingface_hub.hf_hub_download", "huggingface_hub.file_download.hf_hub_download",
@@ -166,7 +169,16 @@ def _flag(name: str) -> Callable[[bool], object]:
     return lambda value: _real(name)(bool(value))
 
 
-def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
+def _messages(name: str, import_module: Callable[[str, str | None], object]) -> Callable[[str], object]:
+    def messages(error_message: str = "") -> object:
+        return import_module(_real(name)(str(error_message)).__name__, None)
+
+    return messages
+
+
+def replacements(
+    context: PackageContext, import_module: Callable[[str, str | None], object]
+) -> dict[str, Callable[[], object]]:
     """Makers of replacements by dotted name; each is called when its name is first asked for."""
     makers: dict[str, Callable[[], object]] = {
         "torch.load": lambda: _load(context),
@@ -175,6 +187,7 @@ def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
         "torch.serialization.save": lambda: _save(context),
         "numpy.load": lambda: _numpy_load(context),
         "torch.compile": lambda: _compile(context),
+        _MESSAGES: lambda: _messages(_MESSAGES, import_module),
         "torch.fx.wrap": lambda: _fx_wrap,
         "torch.fx._symbolic_trace.wrap": lambda: _fx_wrap,
         "torch.jit.script": lambda: _script(context, "torch.jit.script"),

@@ -7,15 +7,19 @@ an entry that it does not own. Decorators that write to their argument take only
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 import importlib
+import sys
+from collections.abc import Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..ownership import Sealed, owns_callable, owns_class
+from ..shown import read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..context import PackageContext
 
@@ -51,6 +55,13 @@ _DECORATORS: Final = (
 )  # fmt: skip
 
 
+#: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
+_ADDED_TO: Final = {
+    "transformers.activations.ACT2CLS": True,
+    "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS": False,
+}
+
+
 def guarded_register(
     receiver: object, function: Callable[..., object], context: PackageContext
 ) -> Callable[..., object]:
@@ -64,9 +75,30 @@ def guarded_register(
                 raise context.violation(f"replacing the entry {arguments[0]!r:.80}", "monkey-patch", "register")
             # As a library's own entry deserves: without exist_ok, transformers says that it is taken.
             arguments, keywords = arguments[:2], {}
-        return function(*arguments, **keywords)
+        with _native_names_kept(receiver):
+            return function(*arguments, **keywords)
 
     return register
+
+
+@contextlib.contextmanager
+def _native_names_kept(receiver: object) -> Iterator[None]:
+    """`AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native one is replaced."""
+    module: Any = sys.modules.get("transformers.models.auto.tokenization_auto")
+    tables: list[dict[str, type]] = [
+        getattr(module, name, {}) for name in ("REGISTERED_TOKENIZER_CLASSES", "REGISTERED_FAST_ALIASES")
+    ]
+    if getattr(receiver, "__qualname__", "") != "AutoTokenizer":
+        yield
+        return
+    before, native = [dict(table) for table in tables], set(dir(sys.modules["transformers"]))
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        for name in native & table.keys():
+            if name not in entries:
+                del table[name]
+            elif table[name] is not entries[name] and not owns_class(entries[name]):
+                table[name] = entries[name]
 
 
 def _is_foreign_entry(receiver: Any, key: object) -> bool:
@@ -123,6 +155,46 @@ class _Pipelines(Sealed):
         return list(importlib.import_module("transformers.pipelines").PIPELINE_REGISTRY.get_supported_tasks())
 
 
+@final
+class _Additions(Mapping[object, object], Sealed):
+    """A library's mapping of classes by name, to which remote code may add classes of its own under new names.
+
+    `local`: what is added is there for this package alone, because only its own code asks.
+    """
+
+    def __init__(self, name: str, context: PackageContext, *, local: bool) -> None:
+        module, _, attribute = name.rpartition(".")
+
+        def real() -> Any:
+            return getattr(importlib.import_module(module), attribute)
+
+        added: dict[object, object] = {}
+
+        def entries() -> dict[object, object]:
+            shown: Any = read_only(real())
+            return {**shown, **added}
+
+        def add(key: object, value: object) -> None:
+            known = entries().get(key, value) if type(key) is str else None
+            if not all(isinstance(item, type) and owns_class(item) for item in (known, value)):
+                raise context.violation(f"the entry {key!r:.80} of {name}", "monkey-patch", name)
+            (added if local else real())[key] = value
+
+        self._entries, self._add = entries, add
+
+    def __getitem__(self, key: object) -> object:
+        return self._entries()[key]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._entries())
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._add(key, value)
+
+
 #: Take an instance of a module, to which they add attributes, and whose class some of them change.
 _MODULE_CHANGERS: Final = (
     "torch.nn.utils.weight_norm.weight_norm", "torch.nn.utils.weight_norm.remove_weight_norm",
@@ -156,6 +228,8 @@ def _on_module(name: str, context: PackageContext) -> Callable[..., object]:
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     """Makers of the replacements by dotted name."""
     makers: dict[str, Callable[[], object]] = {"transformers.pipelines.PIPELINE_REGISTRY": lambda: _Pipelines(context)}
+    for name, local in _ADDED_TO.items():
+        makers[name] = functools.cache(functools.partial(_Additions, name, context, local=local))
     for name in _DECORATORS:
         makers[name] = lambda name=name: _own_only(name)  # type: ignore[misc]  # bound now
     for name in _MODULE_CHANGERS:

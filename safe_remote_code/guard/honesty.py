@@ -1,0 +1,106 @@
+"""What objects of remote classes may say of themselves to trusted code, which believes it.
+
+`copy`, `functools.wraps`, `dataclass` and `yaml` ask an object for special attributes, write to what a constructor
+gave back, and execute names. So a remote class answers for no special name, makes instances of remote classes only,
+and what it says is not copied onto anything real.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from types import FunctionType, MemberDescriptorType
+from typing import Any, NoReturn
+
+from ..errors import GuardViolationError
+from ..grammar import is_dunder
+from .ownership import owns_class, share_kind
+
+
+def armour_readers(cls: type) -> None:
+    """Let the `__getattr__` and `__getattribute__` that remote class `cls` defines not answer for special names.
+
+    Trusted code believes `__class__`, `__annotations__`, `__wrapped__` or `__reduce_ex__` of any object; Python itself
+    asks the class for the others, such as `__len__`.
+    """
+    for name in ("__getattr__", "__getattribute__"):
+        if name in cls.__dict__:
+            type.__setattr__(cls, name, _not_for_special(cls, name, cls.__dict__[name]))
+
+
+def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
+    def read(self: object, name: str) -> object:
+        if name[:2] == "__" and name[-2:] == "__":
+            if which == "__getattr__":
+                raise AttributeError(name)
+            return super(cls, self).__getattribute__(name)
+        if isinstance(reader, FunctionType):
+            return reader(self, name)
+        return reader.__get__(self, type(self))(name)  # `__getattr__ = dict.get`, a partialmethod, a staticmethod
+
+    return functools.wraps(reader)(read) if isinstance(reader, FunctionType) else read
+
+
+def refuse_special_slots(cls: type) -> None:
+    """`__slots__` may not make an attribute of a special name, which copying would fill.
+
+    Raises:
+        GuardViolationError: it does.
+    """
+    for name, value in cls.__dict__.items():
+        if is_dunder(name) and type(value) is MemberDescriptorType:
+            raise GuardViolationError(f"slot {name} of {cls.__qualname__} would choose what runs when this is copied")
+
+
+def armour_constructor(cls: type) -> None:
+    """Let the `__new__` that remote class `cls` defines make instances of it, or of another remote class, only.
+
+    Who calls a class writes to what comes back: `copy` and `yaml` its state, `from_dict` its fields.
+    """
+    made = cls.__dict__.get("__new__")
+    if made is None:
+        return
+    function = made.__func__ if isinstance(made, staticmethod) else made
+
+    @functools.wraps(function)
+    def __new__(kind: Any, *arguments: object, **keywords: object) -> object:
+        result = function(kind, *arguments, **keywords)
+        if not issubclass(type(result), cls) and not owns_class(type(result)):
+            raise GuardViolationError(f"__new__ of {cls.__qualname__} gave a {type(result).__qualname__}")
+        return result
+
+    type.__setattr__(cls, "__new__", staticmethod(__new__))
+
+
+def _refuse_field(cls: type, /, **_: object) -> NoReturn:
+    raise GuardViolationError("a subclass of dataclasses.Field would choose the text that `dataclass` executes")
+
+
+def close_fields() -> None:
+    """The name of a field becomes text that `dataclass` executes: nobody may write it, or make a class that says it."""
+    share_kind(dataclasses.Field)
+    if "__init_subclass__" not in dataclasses.Field.__dict__:
+        type.__setattr__(dataclasses.Field, "__init_subclass__", classmethod(_refuse_field))
+
+
+def armour_wrappers() -> None:
+    """`functools.update_wrapper` copies what an object says of itself onto a real function, which is then believed.
+
+    Of an instance of a remote class it takes exact texts alone. Library decorators (`lru_cache`, `contextmanager`,
+    `torch.no_grad`) end here.
+    """
+    real = functools.update_wrapper
+    if getattr(real, "_checked", False):
+        return
+
+    @functools.wraps(real)
+    def update_wrapper(wrapper: Any, wrapped: Any, *arguments: Any, **keywords: Any) -> Any:
+        if not any(owns_class(cls) for cls in type.__getattribute__(type(wrapped), "__mro__")):
+            return real(wrapper, wrapped, *arguments, **keywords)
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            if type(text := getattr(wrapped, name, None)) is str:
+                setattr(wrapper, name, text)
+        return wrapper
+
+    update_wrapper._checked = True  # type: ignore[attr-defined]  # ours
+    functools.update_wrapper = update_wrapper
