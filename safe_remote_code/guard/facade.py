@@ -123,8 +123,9 @@ class Facades:
             if self._exists(name):
                 return Tombstone(name, self._granted.source)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        importlib.import_module(name)
-        armour_libraries()
+        if sys.modules.get(name) is None:
+            importlib.import_module(name)
+            armour_libraries()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:
