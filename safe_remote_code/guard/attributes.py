@@ -27,9 +27,9 @@ from .facade import Facade, FacadeView
 from .formats import checked_format
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
-from .memory import is_withheld, real_class, shown_class
 from .native import reads_when_made
 from .ownership import Sealed, definer, is_remote_globals, owns_callable, owns_class
+from .stand_ins import is_withheld, real_class, shown_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable

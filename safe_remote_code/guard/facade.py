@@ -20,9 +20,10 @@ from ..errors import GuardViolationError
 from ..refusal_log import LOG
 from .lookups import watch_lookups
 from .mediated.compiling import watch_compiled_calls
-from .memory import armour_libraries, shown_class
+from .memory import armour_libraries
 from .ownership import owns_class
 from .shown import read_only, share
+from .stand_ins import shown_class
 from .tombstone import Tombstone
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ class Facades:
             if self._exists(name):
                 return Tombstone(name, self._granted.source)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        importlib.import_module(name)
-        armour_libraries()
+        if sys.modules.get(name) is None:
+            importlib.import_module(name)
+            armour_libraries()
         return self._facade(name)
 
     def import_top(self, name: str) -> Facade | Tombstone:

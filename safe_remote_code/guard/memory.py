@@ -5,19 +5,19 @@ it. Grammar refuses these names in source, but objects that pass arbitrary names
 a configuration's keyword arguments, `BatchFeature`) would still show them. An *armoured* class has a data
 descriptor of each name, which wins over the instance and says that there is no such attribute.
 
-`numpy.ndarray(shape, dtype=object, buffer=...)` makes object pointers of bytes. Remote code sees a
-stand-in that is good for `isinstance`, annotations and comparison, and cannot be called.
+`numpy.ndarray(shape, dtype=object, buffer=...)` makes object pointers of bytes: remote code sees a stand-in.
 """
 
 from __future__ import annotations
 
+import copy
 import enum
 import functools
 import sys
 import threading
 from collections import OrderedDict
-from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final
+from types import MethodType
+from typing import Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
@@ -25,10 +25,8 @@ from .honesty import armour_wrappers, close_fields
 from .lookups import watch_lookups
 from .native import watch_native_readers
 from .ownership import share_kind
+from .stand_ins import stand_in
 from .withheld import withhold_methods
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -52,6 +50,15 @@ _LENIENT: Final = (
 _OF_MODULES: Final = ("_buffers", "_parameters", "_modules")
 _EXACT: Final = (dict, OrderedDict)
 _NAMING: Final = ("__module__", "__qualname__")  # set by `enum` itself
+_WRITERS: Final = "writes an attribute of whatever it is called with"
+#: `setattr(module, self.name, self.compute_weight(module))`: a subclass would choose what, its caller where.
+_ATTRIBUTE_WRITERS: Final = (
+    "torch.nn.utils.weight_norm.WeightNorm", "torch.nn.utils.spectral_norm.SpectralNorm",
+    "torch.nn.utils.prune.BasePruningMethod", "torch.nn.utils.prune.L1Unstructured",
+    "torch.nn.utils.prune.LnStructured", "torch.nn.utils.prune.RandomUnstructured",
+    "torch.nn.utils.prune.RandomStructured", "torch.nn.utils.prune.Identity",
+    "torch.nn.utils.prune.PruningContainer", "torch.nn.utils.prune.CustomFromMask",
+)  # fmt: skip
 _HARM: Final = "would hand raw memory to numpy, or choose what runs when this is copied"
 _INERT: Final = (list, tuple, str, int, float, bool, type(None))
 
@@ -133,7 +140,7 @@ def armour_libraries() -> None:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)
         if isinstance(cls, type):
-            stand_in(cls, _WRITERS)
+            stand_in(cls, _WRITERS, opaque=True)
             share_kind(cls)
 
 
@@ -157,85 +164,6 @@ def _armour_enums() -> None:
     type.__setattr__(namespace, "__setitem__", __setitem__)
 
 
-class _StandInMeta(type):
-    """A class that stands for another in questions about types, and for nothing else."""
-
-    def __call__(cls, *arguments: object) -> object:
-        if cls in _MAKERS:
-            return _MAKERS[cls](*arguments)
-        raise GuardViolationError(f"{cls.__name__}() {_WHY[cls]}")
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, _REAL[cls])
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return subclass is cls or issubclass(subclass, _REAL[cls])
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__") or _REAL[cls].__qualname__ in _OPAQUE:
-            raise AttributeError(name)
-        return getattr(_REAL[cls], name)
-
-
-_REAL: Final[dict[type, type]] = {}
-_STAND_INS: Final[dict[type, type]] = {}
-_WHY: Final[dict[type, str]] = {}
-#: What a call makes after all, of arguments that it checks.
-_MAKERS: Final[dict[type, Callable[..., object]]] = {}
-_BUFFERS: Final = "takes a buffer as raw memory; use numpy.array, zeros, empty or asarray"
-_WRITERS: Final = "writes an attribute of whatever it is called with"
-#: `setattr(module, self.name, self.compute_weight(module))`: a subclass would choose what, its caller where.
-_ATTRIBUTE_WRITERS: Final = (
-    "torch.nn.utils.weight_norm.WeightNorm", "torch.nn.utils.spectral_norm.SpectralNorm",
-    "torch.nn.utils.prune.BasePruningMethod", "torch.nn.utils.prune.L1Unstructured",
-    "torch.nn.utils.prune.LnStructured", "torch.nn.utils.prune.RandomUnstructured",
-    "torch.nn.utils.prune.RandomStructured", "torch.nn.utils.prune.Identity",
-    "torch.nn.utils.prune.PruningContainer", "torch.nn.utils.prune.CustomFromMask",
-)  # fmt: skip
-_OPAQUE: Final = frozenset(name.rpartition(".")[2] for name in _ATTRIBUTE_WRITERS)
-
-
-def _refuse_subclass(cls: type, **_: object) -> NoReturn:
-    raise GuardViolationError("a subclass would have what its stand-in keeps away")
-
-
-def stand_in(real: type, why: str = _BUFFERS, maker: Callable[..., object] | None = None) -> type:
-    """What remote code gets in the place of the class `real`; called, it is `maker`, or an error that says `why`."""
-    if real not in _STAND_INS:
-        made = _StandInMeta(real.__name__, (), {"__module__": real.__module__, "__init_subclass__": _refuse_subclass,
-                                                "__class_getitem__": classmethod(lambda cls, item: cls)})  # fmt: skip
-        _REAL[made], _WHY[made] = real, why
-        if maker is not None:
-            _MAKERS[made] = maker
-        _STAND_INS[real] = made
-    return _STAND_INS[real]
-
-
-def shown_class(cls: type) -> type:
-    """`cls`, or the stand-in that remote code knows it by."""
-    return _STAND_INS.get(cls, cls)
-
-
-def real_class(cls: type) -> type:
-    """The class that `cls` stands in for, or `cls` itself."""
-    return _REAL.get(cls, cls)
-
-
-def is_withheld(constructor: object) -> bool:
-    """Whether `constructor` is the `__new__` of a class that remote code knows by its stand-in only.
-
-    It may be reached through a subclass: `super(np.matrix, np.matrix).__new__`.
-    """
-    return getattr(constructor, "__self__", None) in _STAND_INS
-
-
-def _bound(function: object, instance: object) -> MethodType:
-    """`types.MethodType` of a real function: what copies a method believes the `__name__` of any other object."""
-    if type(function) not in (FunctionType, BuiltinFunctionType, MethodType):
-        raise TypeError("a method is made of a function")
-    return MethodType(function, instance)  # type: ignore[arg-type]  # callable, as checked
-
-
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
     armour_libraries()
@@ -244,7 +172,8 @@ def prepare() -> None:
     _armour_enums()
     armour_wrappers()
     stand_in(memoryview, "makes a view of memory that may not be written")
-    stand_in(MethodType, maker=_bound)
+    # Else a copy is `getattr(receiver, function.__name__)`, and remote code chose all three.
+    copy._copy_dispatch[MethodType] = copy._copy_immutable  # type: ignore[attr-defined]  # no public name
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         stand_in(numpy.ndarray)

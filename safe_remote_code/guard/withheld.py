@@ -82,22 +82,6 @@ def _of_own_class(cls: type, method: Any) -> Any:
     return classmethod(call)
 
 
-def _of_new_names(cls: type, method: Any) -> Any:
-    """The `__init_subclass__` that puts a class into the tables of cache layers: in nobody else's place."""
-    function = method.__func__
-
-    @functools.wraps(function)
-    def __init_subclass__(cls: Any, *arguments: Any, **keywords: Any) -> Any:
-        module: Any = sys.modules["transformers.cache_utils"]
-        for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
-            known = table.get(cls.__dict__.get("_layer_type"))
-            if known is not None and owns_class(cls) and not owns_class(known):
-                _refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
-        return function(cls, *arguments, **keywords)
-
-    return classmethod(__init_subclass__)
-
-
 def _of_real_error(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     """Tracebacks are shown with the lines of the files that they name, so they must be real."""
 
@@ -178,6 +162,22 @@ def _ask_function(dotted: str, question: Callable[[Any, Any], Any]) -> None:
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType) and vars(module).get(name) is real:
             setattr(module, name, asking)
+
+
+def _of_new_names(cls: type, method: Any) -> Any:
+    """The `__init_subclass__` that puts a class into the tables of cache layers: in nobody else's place."""
+    function = method.__func__
+
+    @functools.wraps(function)
+    def __init_subclass__(cls: Any, *arguments: Any, **keywords: Any) -> Any:
+        module: Any = sys.modules["transformers.cache_utils"]
+        for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
+            known = table.get(cls.__dict__.get("_layer_type"))
+            if known is not None and owns_class(cls) and not owns_class(known):
+                _refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
+        return function(cls, *arguments, **keywords)
+
+    return classmethod(__init_subclass__)
 
 
 def withhold_methods() -> None:

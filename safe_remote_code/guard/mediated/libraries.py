@@ -138,9 +138,10 @@ def _image(context: PackageContext, name: str) -> Callable[..., object]:
 
 def _from_cache(context: PackageContext, name: str) -> Callable[..., object]:
     def read(*arguments: object, **keywords: object) -> object:
-        folder = keywords.get("local_dir")
-        if folder is not None and not context.may_write(os.path.realpath(exact_path(folder))):
-            raise context.violation(f"{name} into {folder!r:.80}", "file-write", name)
+        if keywords.get("local_dir") is not None:
+            folder = keywords["local_dir"] = os.path.realpath(exact_path(keywords["local_dir"]))
+            if not context.may_write(folder):
+                raise context.violation(f"{name} into {folder!r:.80}", "file-write", name)
         if "hub-download" not in context.granted.capabilities:
             keywords["local_files_only"] = True
         return _real(name)(*arguments, **keywords)

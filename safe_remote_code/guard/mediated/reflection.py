@@ -24,8 +24,8 @@ from types import (
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..annotations import inert, resolved, without_text
-from ..memory import shown_class
 from ..ownership import Sealed, is_remote_globals, owns_callable, owns_class
+from ..stand_ins import shown_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,6 +37,7 @@ _DECORATORS: Final = (
     "transformers.utils.doc.add_start_docstrings", "transformers.utils.doc.add_start_docstrings_to_model_forward",
     "transformers.utils.doc.add_end_docstrings", "transformers.utils.doc.add_code_sample_docstrings",
     "transformers.utils.doc.replace_return_docstrings", "transformers.utils.doc.copy_func",
+    "transformers.models.auto.configuration_auto.replace_list_option_in_docstrings",
     "abc.abstractmethod", "abc.abstractclassmethod", "abc.abstractstaticmethod", "abc.update_abstractmethods",
     "torch._dynamo.disable", "torch._dynamo.allow_in_graph", "torch._dynamo.forbid_in_graph",
     "torch._dynamo.disallow_in_graph", "torch._dynamo.nonstrict_trace", "torch._dynamo.assume_constant_result",

@@ -120,8 +120,7 @@ def _find_spec(name: str, package: str | None = None) -> object:
 def _package_available(pkg_name: str, return_version: bool = False) -> object:
     """`transformers.utils.import_utils._is_package_available`, which imports a package to ask for its version."""
     known = type(pkg_name) is str and pkg_name.isidentifier() and importlib.util.find_spec(pkg_name) is not None
-    real = importlib.import_module("transformers.utils.import_utils")._is_package_available
-    found = real(pkg_name if known else "")
+    found = sys.modules["transformers.utils.import_utils"]._is_package_available(pkg_name if known else "")
     if not return_version:
         return found
     try:

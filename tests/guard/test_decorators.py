@@ -1,0 +1,72 @@
+"""Granted functions that write to a function or class of their caller are replaced: `registries._DECORATORS` is complete."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from safe_remote_code.capability import shipped_capabilities
+from safe_remote_code.guard.context import PackageContext
+from safe_remote_code.guard.mediated import registries
+from safe_remote_code.policy import load_policy
+
+_LOADED = (
+    "torch.onnx.symbolic_helper", "torch.utils.hooks", "torch.utils.checkpoint", "torch.nn.attention.flex_attention",
+    "transformers.modeling_utils", "transformers.processing_utils", "transformers.image_processing_utils", "einops",
+)  # fmt: skip
+#: What a parameter is called that takes a function or a class.
+_DECORATED = frozenset(["f", "fn", "func", "function", "method", "hook", "cls", "cls_or_fn", "obj", "if_true", "if_false"])
+
+
+def _granted() -> Iterator[tuple[str, FunctionType]]:
+    granted, sinks, seen = load_policy("default").granted("decorators"), shipped_capabilities(), set()
+    for name, module in list(sys.modules.items()):
+        if not isinstance(module, ModuleType) or not granted.names.covers_below(name):
+            continue
+        for attribute, value in list(vars(module).items()):
+            if type(value) is not FunctionType or id(value) in seen or not granted.names.match(f"{name}.{attribute}"):
+                continue
+            seen.add(id(value))
+            home = f"{value.__module__}.{value.__qualname__}"
+            if granted.names.match(home) and sinks.sink(home) is None:
+                yield home, value
+
+
+def _writes_to_its_argument(function: FunctionType) -> bool:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    stores = {
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name)
+    }
+    parameters = {argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for argument in node.args}
+    return bool(stores & parameters & _DECORATED)
+
+
+def test_what_writes_to_a_function_of_its_caller_is_replaced() -> None:
+    for name in _LOADED:
+        importlib.import_module(name)
+    context = PackageContext(source="x", digest="", granted=load_policy("default").granted("x"), load=_no_module)
+    replaced = set()
+    for name in registries.replacements(context):
+        module, _, attribute = name.rpartition(".")
+        if module in sys.modules:
+            replaced.add(id(vars(sys.modules[module]).get(attribute)))
+    assert not {home for home, value in _granted() if id(value) not in replaced and _writes_to_its_argument(value)}
+
+
+def _no_module(path: str) -> ModuleType:
+    raise KeyError(path)
