@@ -209,7 +209,6 @@ _BY_NAME = {
     "execute.in_process": "modules of its own finder",
     "integrations.worker.values": "the modules of transformers that define outputs",
     "integrations.transformers_patch": "the modules of transformers that hold a binding",
-    "guard.native": "Pillow's reader of pictures, where Pillow itself is loaded",
     "guard.mediated.system": "transformers' own answer, of which it keeps the kind",
     "launch.probe": "transformers' loader, in the child of the self-check, to see whose it is",
     "": "its own public names, lazily",
