@@ -12,6 +12,7 @@ import builtins
 import functools
 import os
 import sys
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _SAVERS: Final = ("save_pretrained", "save_vocabulary", "_save_pretrained", "save_config", "save_to_json")
 
+#: Values that are the same whenever a library looks.
+_KEPT: Final = (str, dict, type(Path()), type(None))
 #: A mediated call is made for remote code, also when a library calls it later.
 _MEDIATED_GLOBALS: Final = vars(calls)
 
@@ -62,7 +65,10 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
 
 
 def _inherited_vocabulary(cls: Any, context: PackageContext) -> Callable[..., object]:
-    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name, with no frame of its."""
+    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name: as remote code's call.
+
+    They are asked for before, and may say something else then; the monitor sees what is copied.
+    """
 
     @functools.wraps(cls.save_vocabulary)
     def save_vocabulary(self: Any, *arguments: object, **keywords: object) -> object:
@@ -74,13 +80,26 @@ def _inherited_vocabulary(cls: Any, context: PackageContext) -> Callable[..., ob
 
 def _check_vocabulary(tokenizer: Any, context: PackageContext) -> None:
     """The files that a library's `save_vocabulary` copies: from folders of the package, under plain names."""
-    for key, name in dict(tokenizer.vocab_files_names).items():
-        path = getattr(tokenizer, key, None)
+    for key, name in dict(_held(tokenizer, "vocab_files_names", context)).items():
+        path = _held(tokenizer, key, context)
         if os.path.basename(exact_path(name)) != exact_path(name):
             raise context.violation(f"save_vocabulary under the name {name!r}", "file-write", "save_vocabulary")
         real = os.path.realpath(exact_path(path)) if isinstance(path, str | os.PathLike) else ""
         if os.path.exists(real) and not context.may_read(real):
             raise context.violation(f"save_vocabulary of {path!r}", "file-read", "save_vocabulary")
+
+
+def _held(tokenizer: Any, name: str, context: PackageContext) -> Any:
+    """An attribute that the tokenizer keeps; one that remote code computes may be another one next time."""
+    kind = type(tokenizer)
+    home = definer(kind, name)
+    computing = [definer(kind, "__getattribute__"), None if name in vars(tokenizer) else definer(kind, "__getattr__")]
+    if home is not None and not isinstance(home.__dict__[name], str | dict | None):
+        computing.append(home)
+    value = getattr(tokenizer, name, None)
+    if any(cls is not None and owns_class(cls) for cls in computing) or type(value) not in _KEPT:
+        raise context.violation(f"save_vocabulary: {name} is computed", "file-read", "save_vocabulary")
+    return value
 
 
 def watch_savers(cls: type, context: PackageContext) -> None:
@@ -91,7 +110,7 @@ def watch_savers(cls: type, context: PackageContext) -> None:
             type.__setattr__(cls, name, _opening(method))
     home = definer(cls, "save_vocabulary")
     if home is not None and not owns_class(home) and isinstance(home.__dict__["save_vocabulary"], FunctionType):
-        type.__setattr__(cls, "save_vocabulary", _inherited_vocabulary(cls, context))
+        type.__setattr__(cls, "save_vocabulary", _opening(_inherited_vocabulary(cls, context)))
 
 
 def finisher(context: PackageContext) -> Callable[[type], type]:
