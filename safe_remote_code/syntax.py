@@ -96,3 +96,12 @@ def _below(level: list[ast.AST], path: str) -> list[ast.AST]:
 def _check_constant(node: ast.Constant, path: str) -> None:
     if isinstance(node.value, int) and node.value.bit_length() > _MAX_INTEGER_BITS:
         raise RefusedError(f"integer of over {MAX_INTEGER_DIGITS} digits", subject=f"{path}:{node.lineno}")
+
+
+def yields(node: ast.AST) -> bool:
+    """Whether the function that holds `node` yields inside it."""
+    if isinstance(node, ast.Yield | ast.YieldFrom):
+        return True
+    if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+        return False
+    return any(map(yields, ast.iter_child_nodes(node)))

@@ -129,12 +129,11 @@ def finisher(context: PackageContext) -> Callable[[type], type]:
 
 
 def unguarded_builtins(context: PackageContext) -> dict[str, object]:
-    """The builtins of a package without the guard, whose classes are watched as they save."""
+    """The builtins of a package without the guard, whose classes are finished all the same."""
+    finish = finisher(context)
 
     def build_class(*arguments: Any, **keywords: Any) -> Any:
         cls = builtins.__build_class__(*arguments, **keywords)
-        if isinstance(cls, type):
-            watch_savers(cls, context)
-        return cls
+        return finish(cls) if isinstance(cls, type) else cls
 
     return {**vars(builtins), "__build_class__": build_class}

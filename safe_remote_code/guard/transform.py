@@ -33,7 +33,7 @@ from ..grammar import (
     refused_binding,
     refused_variable,
 )
-from ..syntax import walk
+from ..syntax import walk, yields
 from . import helpers
 
 if TYPE_CHECKING:
@@ -52,15 +52,6 @@ def _call(name: str, arguments: list[ast.expr], at: ast.AST) -> ast.Call:
         if not hasattr(node, "lineno"):
             ast.copy_location(node, at)
     return call
-
-
-def _yields(node: ast.AST) -> bool:
-    """Whether the function that holds `node` yields inside it."""
-    if isinstance(node, ast.Yield | ast.YieldFrom):
-        return True
-    if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
-        return False
-    return any(map(_yields, ast.iter_child_nodes(node)))
 
 
 def _bound_names(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
@@ -260,7 +251,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     def visit_With(self, node: ast.With) -> ast.AST:
         """A block that yields may never be left: what it opens must be the remote code's own, or harmless."""
-        held_open = any(map(_yields, node.body))
+        held_open = any(map(yields, node.body))
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         if held_open:
             for item in node.items:

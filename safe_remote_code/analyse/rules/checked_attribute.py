@@ -1,8 +1,9 @@
 """An attribute whose danger depends on the receiver, on any library.
 
 What
-    A read of ``__dict__``, ``__new__``, ``__getstate__``, ``__setstate__``, ``__annotations__``, ``__get__`` or ``obj``
-    on something other than ``self``, ``super()`` or ``object``; and ``__init__``, ``__post_init__``, ``__setitem__``
+    A read of ``__dict__``, ``__new__``, ``__getstate__``, ``__setstate__``, ``__annotations__``, ``__get__``, ``fget``,
+    ``__enter__``, ``__exit__``, ``__init_subclass__`` or ``obj`` on something other than ``self``, ``super()`` or
+    ``object``; and ``__init__``, ``__post_init__``, ``__setitem__``
     or ``__delitem__`` of anything else than these that is not called with ``self``.
 
 Why it matters
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from ...finding import Finding
     from ..context import Context
 
-_NAMES: Final = frozenset(["__dict__", "__new__", "__getstate__", "__setstate__", "__annotations__", "__get__", "obj"])
+_NAMES: Final = frozenset(
+    ["__dict__", "__new__", "__getstate__", "__setstate__", "__annotations__", "__get__", "fget", "__enter__",
+     "__exit__", "__init_subclass__", "obj"]
+)  # fmt: skip
 #: Methods that write to their first argument; of the receiver of the method around them, they are as good as super()'s.
 _WRITERS: Final = frozenset(["__init__", "__post_init__", "__setitem__", "__delitem__"])
 
@@ -48,7 +52,7 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
             return ()
         message = f"{node.attr} writes to whatever it is called with"
         return [context.finding(node, RULE.id, message, "guard", capability="monkey-patch", name=node.attr)]
-    message = f"attribute {node.attr} hands out internals of some objects"
+    message = f"attribute {node.attr} hands out internals of some objects, or changes them"
     return [context.finding(node, RULE.id, message, "guard", capability="introspection", name=node.attr)]
 
 
