@@ -46,6 +46,8 @@ def is_of_remote_code(real_path: str) -> bool:
     return any(context.holds(real_path) for context in contexts.values())
 
 
+#: The wrappers of library methods that remote code holds: their frames are its own.
+_MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
 #: Threads that remote code started, whatever function of whose they run: its stack does not show there.
 _THREADS: Final[weakref.WeakKeyDictionary[threading.Thread, PackageContext]] = weakref.WeakKeyDictionary()
 
@@ -74,6 +76,8 @@ def context_on_stack(frame: FrameType | None) -> PackageContext | None:
             return context
         if frame.f_code.co_name == "<module>":
             return None
+        if frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
+            return frame.f_locals["context"]  # type: ignore[no-any-return]  # a mediated method that a library calls
         frame = frame.f_back
     return context_of_thread()
 
