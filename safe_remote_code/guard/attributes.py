@@ -52,7 +52,7 @@ _NAMESPACES: Final = frozenset(
 )  # fmt: skip
 #: That change nothing but what they were given.
 _HARMLESS_CONTEXTS: Final = frozenset(
-    ["contextlib.nullcontext", "contextlib.suppress", "contextlib.closing", "threading.Condition",
+    ["contextlib.nullcontext", "contextlib.suppress", "contextlib.closing",
      "torch.autograd.grad_mode.no_grad", "torch.autograd.grad_mode.inference_mode",
      "torch.autograd.grad_mode.enable_grad", "torch.amp.autocast_mode.autocast"]
 )  # fmt: skip
@@ -159,6 +159,17 @@ def _write_shared(receiver: object) -> object:
     return receiver
 
 
+def write_namespace(receiver: object) -> object:
+    """`receiver`, if remote code may replace its `__dict__`: an instance of a remote class, which is armoured.
+
+    Raises:
+        GuardViolationError: anything else, such as a function of its own, which numpy would ask for an address.
+    """
+    if not any(map(owns_class, type.__getattribute__(type(receiver), "__mro__"))):
+        _refuse(f"__dict__ of a {type(receiver).__name__} may not be replaced")
+    return write(receiver)
+
+
 def held_open(context: object) -> object:
     """`context`, for a `with` block that yields: a generator that nobody resumes never leaves it.
 
@@ -167,7 +178,9 @@ def held_open(context: object) -> object:
     """
     kind = type(context)
     harmless = kind.__module__ in ("_io", "_thread") or f"{kind.__module__}.{kind.__qualname__}" in _HARMLESS_CONTEXTS
-    if not (harmless or owns_class(kind) or isinstance(context, Sealed)):
+    home = definer(kind, "__enter__")
+    own = home is not None and owns_callable(type.__getattribute__(home, "__dict__")["__enter__"])
+    if not (harmless or own or isinstance(context, Sealed)):
         _refuse(f"a block that yields, inside {kind.__qualname__}, which may stay open for the whole process")
     return context
 
@@ -258,10 +271,12 @@ class Attributes:
             return hasattr(receiver, name)
 
         def guarded_setattr(receiver: object, name: str, value: object) -> None:
-            setattr(write(receiver), check_name(name, store=True), value)
+            key = check_name(name, store=True)
+            setattr(write_namespace(receiver) if key == "__dict__" else write(receiver), key, value)
 
         def guarded_delattr(receiver: object, name: str) -> None:
-            delattr(write(receiver), check_name(name, store=True))
+            key = check_name(name, store=True)
+            delattr(write_namespace(receiver) if key == "__dict__" else write(receiver), key)
 
         return {
             "getattr": guarded_getattr,
@@ -471,9 +486,10 @@ def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], 
 
 def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) -> Callable[..., object]:
     def store(*arguments: object) -> object:
-        write(receiver_of(receiver, value, arguments, unbound_arity))
+        target = receiver_of(receiver, value, arguments, unbound_arity)
         position = 1 if len(arguments) == unbound_arity else 0
-        check_name(arguments[position], store=True)
+        key = check_name(arguments[position], store=True)
+        write_namespace(target) if key == "__dict__" else write(target)
         return value(*arguments)
 
     return store

@@ -130,7 +130,7 @@ def _check_write(obj: object, name: str) -> None:
     if not own and isinstance(obj, _FOREIGN):
         what = _builtin_getattr(obj, "__name__", type(obj).__name__)
         _refuse(f"{_where(caller)} sets {name!r} of {what}, which remote code does not own")
-    if is_dunder(name) and name not in WRITABLE:
+    if is_dunder(name) and (name not in WRITABLE or name == "__dict__"):
         _refuse(f"{_where(caller)} sets {name!r}, a name that remote code chose")
 
 

@@ -74,15 +74,21 @@ class _Absent:
         # Where the class has `__getattr__` over items (BatchFeature.data, Module._buffers), it would answer an
         # AttributeError; and so would a mapping of the caller's own, whatever it says now.
         own = getattr(instance, "__dict__", {})
-        if self._name in own:  # put there past `__set__`, as LogRecord takes its `extra`
+        if _may_hold(own, self._name):  # put there past `__set__`, as LogRecord takes its `extra`
             raise GuardViolationError(f"attribute {self._name} {_HARM}")
         for held in [own[place] for place in (_OF_MODULES if "_buffers" in own else ("data",)) if place in own]:
-            if type(held) not in _INERT and (type(held) not in _EXACT or self._name in held):
+            if type(held) not in _INERT and _may_hold(held, self._name):
                 raise GuardViolationError(f"item {self._name} {_HARM}")
         raise AttributeError(self._name)
 
     def __set__(self, instance: object, value: object) -> NoReturn:
         raise GuardViolationError(f"attribute {self._name} {_HARM}")
+
+
+def _may_hold(mapping: Any, name: str) -> bool:
+    """Whether a look-up of `name` may find something: a mapping, or a key, of a remote class answers as it likes."""
+    plain = type(mapping) in _EXACT and all(type(key) in _INERT for key in mapping)
+    return not plain or name in mapping
 
 
 @final

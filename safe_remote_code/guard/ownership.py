@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import weakref
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from .context import PackageContext
@@ -48,22 +49,30 @@ def is_of_remote_code(real_path: str) -> bool:
 
 #: The wrappers of library methods that remote code holds: their frames are its own.
 _MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
-#: Threads that remote code started, whatever function of whose they run: its stack does not show there.
-_THREADS: Final[weakref.WeakKeyDictionary[threading.Thread, PackageContext]] = weakref.WeakKeyDictionary()
 
 
-def register_thread(thread: threading.Thread, context: PackageContext) -> None:
-    """Mark `thread` as started by remote code of the package of `context`."""
-    _THREADS[thread] = context
+@final
+class RemoteThread:
+    """What a thread that remote code starts runs first: whatever function of whose it runs, its stack does not show it.
+
+    Known by the thread itself, not by its object, which may be of a remote class or taken out of lists.
+    """
+
+    def __init__(self, function: Callable[..., object], context: PackageContext) -> None:
+        self._function = function
+        self._context = context
+
+    def __call__(self, *arguments: object, **keywords: object) -> object:
+        _RUNNING.context = self._context
+        return self._function(*arguments, **keywords)
+
+
+_RUNNING: Final = threading.local()
 
 
 def context_of_thread() -> PackageContext | None:
     """The package whose code started the running thread, or None."""
-    if not _THREADS:
-        return None
-    # Not current_thread(), which makes an object for a foreign thread, and takes locks.
-    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]  # no public name
-    return _THREADS.get(thread) if thread is not None else None
+    return getattr(_RUNNING, "context", None)
 
 
 def context_on_stack(frame: FrameType | None) -> PackageContext | None:

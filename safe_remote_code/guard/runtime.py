@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from . import helpers
 from .annotations import inert
-from .attributes import Attributes, GuardedType, class_of, held_open, type_of, write
+from .attributes import Attributes, GuardedType, class_of, held_open, type_of, write, write_namespace
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .mediated import files, libraries, reflection, registries, system
@@ -57,6 +57,7 @@ class Runtime:
             helpers.CLASS_OF: class_of,
             helpers.TYPE_OF: type_of,
             helpers.WRITE: write,
+            helpers.WRITE_NAMESPACE: write_namespace,
             helpers.ANNOTATION: self._annotation,
             helpers.FINISH_CLASS: finisher(self._context),
             helpers.HELD_OPEN: held_open,

@@ -139,7 +139,8 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         if why := refused_attribute_store(node.attr):
             self.error(node, f"attribute {node.attr} {why}")
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
-        node.value = _call(helpers.WRITE, [node.value], node)
+        helper = helpers.WRITE_NAMESPACE if node.attr == "__dict__" else helpers.WRITE
+        node.value = _call(helper, [node.value], node)
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final, final
 
 from ..events import Event, is_logged, tell
 from ..guard.mediated import calls
-from ..guard.ownership import context_of_globals, context_of_thread
+from ..guard.ownership import RemoteThread, context_of_globals, context_of_thread
 from .audited import path_of
 from .deputies import is_deputy, shows_source
-from .rules import RULES, started_thread
+from .rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,18 +59,19 @@ def install() -> None:
 
 
 def _watch_threads() -> None:
-    """Note who starts a thread: until Python 3.12, `threading` raises no event for it."""
-    start: Callable[..., object] | None = getattr(threading, "_start_new_thread", None)
-    if start is None:
-        return
+    """Let every thread that remote code starts know it. `threading` starts them by one of two names."""
+    for name in ("_start_new_thread", "_start_joinable_thread"):
+        start: Callable[..., object] | None = getattr(threading, name, None)
+        if start is not None:
+            setattr(threading, name, _noting(start))
 
-    def noted(function: object, *arguments: object) -> object:
+
+def _noting(start: Callable[..., object]) -> Callable[..., object]:
+    def noted(function: Callable[..., object], *arguments: object, **keywords: object) -> object:
         context = _responsible(sys._getframe(1), "_thread.start_new_thread", (function,))
-        if context is not None:
-            started_thread(context, (function,))
-        return start(function, *arguments)
+        return start(function if context is None else RemoteThread(function, context), *arguments, **keywords)
 
-    threading._start_new_thread = noted  # type: ignore[attr-defined]  # no public name
+    return noted
 
 
 def _audit(event: str, arguments: tuple[object, ...]) -> None:

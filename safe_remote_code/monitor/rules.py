@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from typing import TYPE_CHECKING, Final
 
-from ..guard.ownership import register_thread
+from ..guard.ownership import RemoteThread
 from ..places import PYTHON_FOLDERS
 from .audited import (
     CODE,
@@ -82,13 +81,9 @@ def _unpickle(context: PackageContext, arguments: tuple[object, ...]) -> str | N
     return None if safe else "deserialise"
 
 
-def started_thread(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
-    """Remember whose thread it is; one that `threading` did not make would be nobody's."""
-    thread = getattr(arguments[0], "__self__", None)  # threading starts a bound method of the thread
-    if isinstance(thread, threading.Thread):
-        register_thread(thread, context)
-        return None
-    return "introspection"
+def _started_thread(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    """A thread that `threading` made knows whose it is; another one would be nobody's."""
+    return None if type(arguments[0]) is RemoteThread else "introspection"
 
 
 def _always(capability: str) -> Rule:
@@ -107,6 +102,6 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(LISTINGS, _listing),
     "open": _open,
     "pickle.find_class": _unpickle,
-    "_thread.start_new_thread": started_thread,
-    "_thread.start_joinable_thread": started_thread,
+    "_thread.start_new_thread": _started_thread,
+    "_thread.start_joinable_thread": _started_thread,
 }
