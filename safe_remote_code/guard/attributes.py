@@ -54,7 +54,7 @@ _NAMESPACES: Final = frozenset(
 _HARMLESS_CONTEXTS: Final = frozenset(
     ["contextlib.nullcontext", "contextlib.suppress", "contextlib.closing",
      "torch.autograd.grad_mode.no_grad", "torch.autograd.grad_mode.inference_mode",
-     "torch.autograd.grad_mode.enable_grad", "torch.amp.autocast_mode.autocast"]
+     "torch.autograd.grad_mode.enable_grad"]
 )  # fmt: skip
 #: An AttributeError, as natively.
 _WITHOUT_ATTRIBUTES: Final = (

@@ -6,10 +6,13 @@ cannot be forged (the grammar refuses to bind or assign it), but globals need no
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final, final
+
+from ..places import PYTHON_FOLDERS_AS_SPELLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +50,12 @@ def is_of_remote_code(real_path: str) -> bool:
     return any(context.holds(real_path) for context in contexts.values())
 
 
+#: `self.forward = partial(...)`: trusted code that a remote object lets run, with no frame of remote code.
+_CALLS_OF_METHODS: Final = frozenset(
+    ["_call_impl", "__call__", "tokenize", "encode", "_encode_plus", "_batch_encode_plus", "decode", "_decode",
+     "batch_decode", "convert_tokens_to_ids", "apply_chat_template"]
+)  # fmt: skip
+_CALLERS_OF_METHODS: Final = ("torch.nn.modules.module", "transformers.tokenization_")
 #: The wrappers of library methods that remote code holds: their frames are its own.
 _MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
 
@@ -80,15 +89,39 @@ def context_on_stack(frame: FrameType | None) -> PackageContext | None:
 
     A library that is being imported acts for itself, whoever made it necessary.
     """
+    called: FrameType | None = None
     while frame is not None:
-        if (context := context_of_globals(id(frame.f_globals))) is not None:
+        if (context := context_of_frame(frame, called)) is not None:
             return context
         if frame.f_code.co_name == "<module>":
             return None
-        if frame.f_code.co_name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
-            return frame.f_locals["context"]  # type: ignore[no-any-return]  # a mediated method that a library calls
-        frame = frame.f_back
+        called, frame = frame, frame.f_back
     return context_of_thread()
+
+
+def context_of_frame(frame: FrameType, called: FrameType | None) -> PackageContext | None:
+    """The package that `frame` acts for, or None; `called` is the frame that it called, if any.
+
+    It acts for remote code if it runs it, if it is the wrapper of a library method that remote code holds, or if it is
+    where torch or a tokenizer calls what a remote object has in the place of a method, and that is not the user's own.
+    """
+    if (context := context_of_globals(id(frame.f_globals))) is not None:
+        return context
+    name = frame.f_code.co_name
+    if name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
+        return frame.f_locals.get("context")
+    if name in _CALLS_OF_METHODS and str(frame.f_globals.get("__name__")).startswith(_CALLERS_OF_METHODS):
+        if called is None or called.f_code.co_filename.startswith((*PYTHON_FOLDERS_AS_SPELLED, "<")):
+            return _context_of_instance(frame.f_locals.get("self"))
+    return None
+
+
+def _context_of_instance(value: object) -> PackageContext | None:
+    for cls in type.__getattribute__(type(value), "__mro__"):
+        module = sys.modules.get(cls.__module__) if owns_class(cls) else None
+        if module is not None:
+            return context_of_globals(id(vars(module)))
+    return None
 
 
 #: Kinds of library objects that are one for all, such as `scipy.stats.norm`.

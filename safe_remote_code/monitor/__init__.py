@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from ..events import Event, is_logged, tell
 from ..guard.mediated import calls
-from ..guard.ownership import RemoteThread, context_of_globals, context_of_thread
+from ..guard.ownership import RemoteThread, context_of_frame, context_of_thread
 from .audited import path_of
 from .deputies import is_deputy, shows_source
 from .rules import RULES
@@ -110,15 +110,10 @@ def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, .
     """The package whose code is nearest to the event, unless a trusted deputy is nearer."""
     mediated, called = False, None
     while frame is not None:
-        namespace = frame.f_globals
-        context = context_of_globals(id(namespace))
-        if context is not None:
+        if (context := context_of_frame(frame, called)) is not None:
             return context
-        if namespace is _MEDIATED_GLOBALS:
-            mediated = True  # the wrapper of a library method: its package is known by its closure
-            context = frame.f_locals.get("context") if frame.f_code.co_name == "call" else None
-            if context is not None:
-                return context  # type: ignore[no-any-return]  # a PackageContext of ours
+        if frame.f_globals is _MEDIATED_GLOBALS:
+            mediated = True
         elif not mediated and is_deputy(frame, called, event, arguments):
             return None
         called, frame = frame, frame.f_back

@@ -121,7 +121,7 @@ def case_threads():
         future = pool.submit(pow, 2, 5)
     local = threading.local()
     local.x = 1
-    return sorted(out), sorted(q.get() for _ in range(3)), own.result, squares, future.result(), local.x, threading.current_thread().name
+    return sorted(out), sorted(q.get() for _ in range(3)), own.result, squares, future.result(), local.x
 
 
 def case_thread_error():
