@@ -14,7 +14,6 @@ import operator
 import sys
 import types
 import typing
-from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
@@ -29,6 +28,7 @@ from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .native import reads_when_made
 from .ownership import Sealed, definer, is_remote_globals, owns_callable, owns_class
+from .receivers import loaded_classes
 from .stand_ins import is_withheld, real_class, shown_class
 
 if TYPE_CHECKING:
@@ -462,19 +462,8 @@ def _is_forwarded(receiver: object, name: str) -> bool:
 def _is_one_of(receiver: object, dotted: tuple[str, ...]) -> bool:
     """Whether `receiver` is an instance or subclass of one of the classes `dotted` that are loaded."""
     receiver = _behind(receiver)
-    classes = _loaded_classes(dotted, len(sys.modules))
+    classes = loaded_classes(dotted)
     return isinstance(receiver, classes) or (isinstance(receiver, type) and issubclass(real_class(receiver), classes))
-
-
-@lru_cache(maxsize=512)
-def _loaded_classes(dotted: tuple[str, ...], _modules: int) -> tuple[type, ...]:
-    found = []
-    for name in dotted:
-        module, _, attribute = name.rpartition(".")
-        value = getattr(sys.modules.get(module), attribute, None)
-        if isinstance(value, type):
-            found.append(value)
-    return tuple(found)
 
 
 def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], unbound_arity: int) -> object:

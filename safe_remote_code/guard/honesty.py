@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
-from .ownership import owns_class, share_kind
+from .ownership import definer, owns_class, share_kind
 
 
 def armour_readers(cls: type) -> None:
@@ -50,6 +50,21 @@ def refuse_special_slots(cls: type) -> None:
     for name, value in cls.__dict__.items():
         if is_dunder(name) and type(value) is MemberDescriptorType:
             raise GuardViolationError(f"slot {name} of {cls.__qualname__} would choose what runs when this is copied")
+
+
+def refuse_half_contexts(cls: type) -> None:
+    """A library's `__enter__` with an `__exit__` of remote code would never close what it opens.
+
+    Raises:
+        GuardViolationError: one of the two is remote code, the other a library's that does something.
+    """
+    enter, leave = definer(cls, "__enter__"), definer(cls, "__exit__")
+    if enter is None or leave is None or "contextlib" in (enter.__module__, leave.__module__):
+        return
+    if owns_class(enter) != owns_class(leave):
+        raise GuardViolationError(
+            f"{cls.__qualname__} opens what a library opens and does not close it, or the reverse"
+        )
 
 
 def armour_constructor(cls: type) -> None:

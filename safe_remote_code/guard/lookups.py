@@ -28,6 +28,7 @@ from ..grammar import INTROSPECTION, WRITABLE, is_dunder
 from ..places import PYTHON_FOLDERS_AS_SPELLED
 from ..refusal_log import LOG
 from .ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
+from .receivers import loaded_classes
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,12 +56,13 @@ _EXEMPT: Final = (
 #: torch.compile takes whatever these hold for a function of theirs.
 _COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
 _MISSING: Final = object()
-#: Methods of the capability table that take paths, or are refused, on any receiver.
+#: Attributes of the capability table that take paths, or are refused.
 _LISTED: Final = frozenset(
     name
     for name, entry in shipped_capabilities().attributes.items()
-    if entry.kind in ("write-path", "read-path", "refused") and not entry.receivers
+    if entry.kind in ("write-path", "read-path", "refused")
 )
+_CONSTANTS: Final = (int, float, str, bytes, bool, type(None))
 
 _builtin_getattr: Final = builtins.getattr
 _builtin_setattr: Final = builtins.setattr
@@ -72,7 +74,7 @@ def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
     if name in _REVEALING:
         _check_read(name)
     value = _builtin_getattr(obj, name) if default is _MISSING else _builtin_getattr(obj, name, default)
-    if name in _LISTED and callable(value):
+    if name in _LISTED and not isinstance(value, _CONSTANTS):
         _check_listed(obj, name)
     if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
         _check_found(obj, name, value)
@@ -97,8 +99,11 @@ def _check_listed(obj: object, name: str) -> None:
     caller = sys._getframe(2)
     if isinstance(obj, ModuleType) or _spells(caller.f_code, name):
         return
-    context = context_on_stack(caller)
     entry = shipped_capabilities().attributes[name]
+    kind = obj if isinstance(obj, type) else type(obj)
+    if entry.receivers and not issubclass(kind, loaded_classes(entry.receivers)):
+        return
+    context = context_on_stack(caller)
     if context is not None and entry.capability not in context.granted.capabilities:
         _refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
 

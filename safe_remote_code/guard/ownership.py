@@ -55,6 +55,8 @@ _CALLS_OF_METHODS: Final = frozenset(
     ["_call_impl", "__call__", "tokenize", "encode", "_encode_plus", "_batch_encode_plus", "decode", "_decode",
      "batch_decode", "convert_tokens_to_ids", "apply_chat_template"]
 )  # fmt: skip
+#: It looks at everything that it compiles.
+_COMPILER: Final = "/torch/_dynamo/"
 _CALLERS_OF_METHODS: Final = ("torch.nn.modules.module", "transformers.tokenization_")
 #: The wrappers of library methods that remote code holds: their frames are its own.
 _MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
@@ -111,9 +113,13 @@ def context_of_frame(frame: FrameType, called: FrameType | None) -> PackageConte
     if name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
         return frame.f_locals.get("context")
     if name in _CALLS_OF_METHODS and str(frame.f_globals.get("__name__")).startswith(_CALLERS_OF_METHODS):
-        if called is None or called.f_code.co_filename.startswith((*PYTHON_FOLDERS_AS_SPELLED, "<")):
+        if called is None or _is_of_library(called.f_code.co_filename):
             return _context_of_instance(frame.f_locals.get("self"))
     return None
+
+
+def _is_of_library(path: str) -> bool:
+    return path.startswith((*PYTHON_FOLDERS_AS_SPELLED, "<")) and _COMPILER not in path
 
 
 def _context_of_instance(value: object) -> PackageContext | None:

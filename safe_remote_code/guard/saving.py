@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from .context import exact_path, writing_below
-from .honesty import armour_constructor, armour_readers, refuse_special_slots
+from .honesty import armour_constructor, armour_readers, refuse_half_contexts, refuse_special_slots
 from .mediated import calls
 from .memory import armour
 from .ownership import context_of_thread, definer, is_remote_globals, owns_class, register_class
@@ -119,6 +119,7 @@ def finisher(context: PackageContext) -> Callable[[type], type]:
     def finish_class(cls: type) -> type:
         register_class(cls)
         refuse_special_slots(cls)
+        refuse_half_contexts(cls)
         armour(cls)
         armour_readers(cls)
         armour_constructor(cls)
