@@ -165,7 +165,7 @@ def write_namespace(receiver: object) -> object:
     Raises:
         GuardViolationError: anything else, such as a function of its own, which numpy would ask for an address.
     """
-    if not any(map(owns_class, type.__getattribute__(type(receiver), "__mro__"))):
+    if not ownership.is_finished(type(receiver)):
         _refuse(f"__dict__ of a {type(receiver).__name__} may not be replaced")
     return write(receiver)
 
@@ -362,7 +362,7 @@ class Attributes:
         if isinstance(value, int | float | str | bytes | bool | type(None)):
             return value
         if entry.kind == "copy":
-            return copy.deepcopy(value) if _is_of_class(receiver, name, value) else value
+            return copy.deepcopy(value) if entry.receivers or _is_of_class(receiver, name, value) else value
         if entry.kind == "refused" or not callable(value):
             kind = getattr(receiver, "__qualname__", type(receiver).__qualname__)
             what = f"{name} of {kind} is not granted ({entry.why})"
@@ -384,7 +384,7 @@ class Attributes:
         if isinstance(receiver, _OPAQUE):
             _refuse(f"the namespace of a {type(receiver).__name__} may not be reached")
         namespace = receiver.__dict__
-        if owns_class(type(receiver)):
+        if ownership.is_finished(type(receiver)):
             return namespace
         return {
             name: value

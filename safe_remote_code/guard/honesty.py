@@ -52,6 +52,20 @@ def refuse_special_slots(cls: type) -> None:
             raise GuardViolationError(f"slot {name} of {cls.__qualname__} would choose what runs when this is copied")
 
 
+def armour_attribute_map(cls: Any, special: frozenset[str]) -> None:
+    """A configuration's `attribute_map` renames what is asked of it: no name of `special`."""
+    reader = cls.__dict__.get("__getattribute__")
+    if reader is None or getattr(reader, "_checked", False):
+        return
+
+    @functools.wraps(reader)
+    def __getattribute__(self: object, key: str) -> Any:
+        return object.__getattribute__(self, key) if key in special else reader(self, key)
+
+    __getattribute__._checked = True  # type: ignore[attr-defined]  # ours
+    type.__setattr__(cls, "__getattribute__", __getattribute__)
+
+
 def refuse_half_contexts(cls: type) -> None:
     """A library's `__enter__` with an `__exit__` of remote code would never close what it opens.
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, final
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
-from .honesty import armour_wrappers, close_fields
+from .honesty import armour_attribute_map, armour_wrappers, close_fields
 from .lookups import watch_lookups
 from .native import watch_native_readers
 from .ownership import share_kind
@@ -142,6 +142,8 @@ def armour_libraries() -> None:
         cls = getattr(sys.modules.get(module), name, None)
         if isinstance(cls, type):
             armour(cls)
+            if cls.__name__ in ("PretrainedConfig", "PreTrainedConfig"):
+                armour_attribute_map(cls, frozenset([*_PROTOCOLS, *_COPYING]))
     for dotted in _ATTRIBUTE_WRITERS:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)

@@ -161,6 +161,11 @@ def owns_class(cls: type) -> bool:
     return type(module) is str and module.startswith(PACKAGE_PREFIX)
 
 
+def is_finished(cls: type) -> bool:
+    """Whether `cls` or a class that it derives from went through the guard, which armours it; `Enum()` makes others."""
+    return any(base in _CLASSES for base in type.__getattribute__(cls, "__mro__"))
+
+
 def owns_callable(value: object) -> bool:
     """Whether `value` is a function or method whose body is remote code."""
     if isinstance(value, MethodType):

@@ -20,12 +20,15 @@ from .ownership import context_of_globals, context_on_stack, owns_class
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: They update the namespace of, or import, whatever their arguments or their receiver name.
+#: They update the namespace of, format a text of, or import, whatever their arguments or their receiver name.
 _NEVER: Final = (
     "torch.optim.lr_scheduler.LambdaLR.load_state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.load_state_dict",
     "torch.optim.lr_scheduler.LambdaLR.state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.state_dict",
     "torch.optim.lr_scheduler.CyclicLR.load_state_dict", "yaml.constructor.SafeConstructor.construct_yaml_object",
     "yaml.constructor.FullConstructor.set_python_instance_state",
+    "transformers.models.florence2.processing_florence2.Florence2Processor._construct_prompts",
+    "transformers.models.muse_glimmer.processing_muse_glimmer.MuseGlimmerProcessor.replace_video_token",
+    "transformers.models.muse_spark.processing_muse_spark.MuseSparkProcessor.replace_video_token",
     "yaml.constructor.FullConstructor.find_python_module", "yaml.constructor.FullConstructor.find_python_name",
 )  # fmt: skip
 #: They look up what attributes of their receiver name, or write to it.

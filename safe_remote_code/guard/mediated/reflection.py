@@ -106,9 +106,11 @@ def _of_source(function: Callable[[Any], object]) -> Callable[[Any], object]:
 
 
 def _shown(value: Any) -> Any:
-    """`value`, or the guarded `type` where it is the real one, or the stand-in of a class."""
+    """`value`, or the guarded `type` where it is the real one, the stand-in of a class, or a copy of a container."""
     from ..attributes import GuardedType
 
+    if type(value) in (list, dict, set):
+        return copy.deepcopy(value)
     if not isinstance(value, type):
         return value
     return GuardedType if issubclass(value, type) else shown_class(value)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 
+from ..context import exact_path
 from ..memory import armour
 from ..ownership import Sealed
 
@@ -129,6 +130,11 @@ def _package_available(pkg_name: str, return_version: bool = False) -> object:
         return known, "N/A"
 
 
+def _unexpanded(path: object) -> str:
+    """`os.path.expanduser` for code that may not read there: the home folder's name is the user's."""
+    return exact_path(path)
+
+
 def replacements(context: PackageContext, import_module: Callable[[str, str | None], object]) -> dict[str, object]:
     """System functions by dotted name."""
     environment = _Environment()
@@ -141,6 +147,8 @@ def replacements(context: PackageContext, import_module: Callable[[str, str | No
     return {
         "types.SimpleNamespace": _Namespace,
         "os.environ": environment,
+        "os.path.expanduser": _unexpanded,
+        "posixpath.expanduser": _unexpanded,
         "os.getenv": environment.get,
         "os.putenv": environment.__setitem__,
         "sys.stdout": _Stream("stdout"),
