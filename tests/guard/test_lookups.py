@@ -1,0 +1,99 @@
+"""Look-ups by computed name in library code: as ever for everybody, and asked about for remote code."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("RestrictedPython")
+pytest.importorskip("transformers")
+
+import transformers
+
+from safe_remote_code.errors import GuardViolationError
+from safe_remote_code.guard import ownership
+from safe_remote_code.guard.lookups import _getattr, _setattr
+
+from .test_withheld import _module
+
+
+class _Lies(str):
+    """Equal to nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def test_without_remote_code_they_are_the_builtins() -> None:
+    holder = type("Holder", (), {})
+    _setattr(holder, "name", 1)
+    assert _getattr(holder, "name") == 1
+    assert _getattr(holder, "absent", None) is None
+    with pytest.raises(AttributeError):
+        _getattr(holder, "absent")
+    names = ["__globals__"]
+    assert _getattr(test_without_remote_code_they_are_the_builtins, names[0]) is globals()
+
+
+def test_library_modules_have_them_and_the_users_own_do_not(tmp_path: Path) -> None:
+    _module(tmp_path, "from transformers.modeling_utils import PreTrainedModel")
+    assert vars(transformers.modeling_utils)["getattr"] is _getattr
+    assert "getattr" not in globals()
+
+
+@pytest.mark.parametrize("name", ["'__globals__'", "lies"])
+def test_a_name_that_remote_code_chose_reveals_nothing(tmp_path: Path, name: str) -> None:
+    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nlies = None")
+    chosen = _Lies("__globals__") if name == "lies" else "__glob" + "als__"
+    with pytest.raises(GuardViolationError, match="a name that remote code chose"):
+        module.through(_getattr, transformers.set_seed, chosen)
+
+
+def test_no_module_is_found_by_a_name_that_remote_code_chose(tmp_path: Path) -> None:
+    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)")
+    chosen = "".join(["o", "s"])
+    with pytest.raises(GuardViolationError, match="the module 'os'"):
+        module.through(_getattr, transformers.modeling_utils, chosen)
+
+
+def test_foreign_classes_and_special_names_are_not_written_to(tmp_path: Path) -> None:
+    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nclass Own:\n    pass")
+    for target, chosen in ((transformers.BertConfig, "".join(["a", "b"])), (module.Own(), "__re" + "duce__")):
+        with pytest.raises(GuardViolationError):
+            module.through(_setattr, target, chosen, 1)
+    module.through(_setattr, module.Own, "".join(["a", "b"]), 1)
+    assert module.Own.ab == 1
+
+
+def test_a_thread_that_remote_code_starts_is_its_own_whatever_its_object_says(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+        import threading
+
+        class Nobody(threading.Thread):
+            def __eq__(self, other):
+                return False
+
+            def __hash__(self):
+                return 0
+
+        def start(function):
+            thread = Nobody(target=function)
+            thread.start()
+            thread.join()
+        """,
+    )
+    seen: list[Any] = []
+    module.start(lambda: seen.append(ownership.context_of_thread()))
+    assert [context is not None for context in seen] == [True]
+    thread = threading.Thread(target=lambda: seen.append(ownership.context_of_thread()))
+    thread.start()
+    thread.join()
+    assert seen[1] is None
