@@ -26,6 +26,7 @@ from .lookups import watch_lookups
 from .native import watch_native_readers
 from .ownership import share_kind
 from .stand_ins import stand_in
+from .threads import watch_threads
 from .withheld import withhold_methods
 
 _PROTOCOLS: Final = (
@@ -179,6 +180,7 @@ def prepare() -> None:
     share_kind(type(threading.main_thread()))
     _armour_enums()
     armour_wrappers()
+    watch_threads()
     stand_in(memoryview, "makes a view of memory that may not be written")
     # Else a copy is `getattr(receiver, function.__name__)`, and remote code chose all three.
     copy._copy_dispatch[MethodType] = copy._copy_immutable  # type: ignore[attr-defined]  # no public name

@@ -10,12 +10,11 @@ import sys
 import threading
 import weakref
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final
 
 from ..places import PYTHON_FOLDERS_AS_SPELLED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
     from .context import PackageContext
@@ -62,28 +61,13 @@ _CALLERS_OF_METHODS: Final = ("torch.nn.modules.module", "transformers.tokenizat
 _MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
 
 
-@final
-class RemoteThread:
-    """What a thread that remote code starts runs first: whatever function of whose it runs, its stack does not show it.
-
-    Known by the thread itself, not by its object, which may be of a remote class or taken out of lists.
-    """
-
-    def __init__(self, function: Callable[..., object], context: PackageContext) -> None:
-        self._function = function
-        self._context = context
-
-    def __call__(self, *arguments: object, **keywords: object) -> object:
-        _RUNNING.context = self._context
-        return self._function(*arguments, **keywords)
-
-
-_RUNNING: Final = threading.local()
+#: What remote code starts knows it: `context` is set by the thread itself (`threads.py`).
+RUNNING: Final = threading.local()
 
 
 def context_of_thread() -> PackageContext | None:
     """The package whose code started the running thread, or None."""
-    return getattr(_RUNNING, "context", None)
+    return getattr(RUNNING, "context", None)
 
 
 def context_on_stack(frame: FrameType | None) -> PackageContext | None:

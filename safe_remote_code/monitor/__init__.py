@@ -15,13 +15,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, final
 
 from ..events import Event, is_logged, tell
 from ..guard.mediated import calls
-from ..guard.ownership import RemoteThread, context_of_frame, context_of_thread
+from ..guard.ownership import context_of_frame, context_of_thread
+from ..guard.threads import watch_threads
 from .audited import path_of
 from .deputies import is_deputy, shows_source
 from .rules import RULES
@@ -55,23 +55,7 @@ def install() -> None:
     if not _Hook.installed:
         _Hook.installed = True
         sys.addaudithook(_audit)
-        _watch_threads()
-
-
-def _watch_threads() -> None:
-    """Let every thread that remote code starts know it. `threading` starts them by one of two names."""
-    for name in ("_start_new_thread", "_start_joinable_thread"):
-        start: Callable[..., object] | None = getattr(threading, name, None)
-        if start is not None:
-            setattr(threading, name, _noting(start))
-
-
-def _noting(start: Callable[..., object]) -> Callable[..., object]:
-    def noted(function: Callable[..., object], *arguments: object, **keywords: object) -> object:
-        context = _responsible(sys._getframe(1), "_thread.start_new_thread", (function,))
-        return start(function if context is None else RemoteThread(function, context), *arguments, **keywords)
-
-    return noted
+        watch_threads()  # an event of a thread that is not known would be nobody's
 
 
 def _audit(event: str, arguments: tuple[object, ...]) -> None:
