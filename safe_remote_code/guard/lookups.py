@@ -117,12 +117,20 @@ def _check_found(obj: object, name: str, value: object) -> None:
         return
     if type(value).__module__ == "torch._ops":
         return  # a namespace of operators; it says that it is a module
+    if isinstance(value, ModuleType) and _is_lazily_found(caller, obj, value):
+        return
     if isinstance(value, ModuleType) and not is_remote_globals(id(vars(value))):
         _refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
     if isinstance(obj, ModuleType) and isinstance(value, type | FunctionType | BuiltinFunctionType):
         sink = shipped_capabilities().sink(f"{obj.__name__}.{name}")
         if sink is not None and sink.capability not in context.granted.capabilities:
             _refuse(f"{_where(caller)} reads {obj.__name__}.{name} ({sink.capability}), a name that remote code chose")
+
+
+def _is_lazily_found(caller: FrameType, obj: object, value: ModuleType) -> bool:
+    """Whether a lazy module answers for a part of its package; who asked it for a chosen name is asked as well."""
+    top = obj.__name__.partition(".")[0] if isinstance(obj, ModuleType) else ""
+    return caller.f_code.co_name == "__getattr__" and value.__name__.startswith(f"{top}.")
 
 
 def _check_write(obj: object, name: str) -> None:

@@ -97,3 +97,8 @@ def test_a_thread_that_remote_code_starts_is_its_own_whatever_its_object_says(tm
     thread.start()
     thread.join()
     assert seen[1] is None
+
+
+def test_a_lazy_module_answers_for_its_own_parts(tmp_path: Path) -> None:
+    module = _module(tmp_path, "from transformers.utils import logging\nfrom transformers import utils\nlogger = logging.get_logger('x')")
+    assert module.logger.name == "x"
