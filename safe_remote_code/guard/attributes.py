@@ -27,7 +27,7 @@ from .formats import checked_format
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .native import reads_when_made
-from .ownership import Sealed, definer, is_remote_globals, owns_callable, owns_class
+from .ownership import Sealed, definer, descends_from_own, is_remote_globals, owns_callable, owns_class
 from .receivers import loaded_classes
 from .stand_ins import is_withheld, real_class, shown_class
 
@@ -524,13 +524,13 @@ def _initializer(receiver: object, value: Callable[..., object]) -> Callable[...
     """A library's `__init__`, of instances of remote classes alone: many write what they are given by name."""
     target = _behind(receiver)
     if not isinstance(target, type):
-        if not _is_of_own_class(target):
+        if not descends_from_own(type(target)):
             _refuse(f"__init__ of a {type(target).__name__}, which this code does not own")
         return value
     cls = real_class(target)
 
     def initialize(*arguments: object, **keywords: object) -> object:
-        if not arguments or not issubclass(type(arguments[0]), cls) or not _is_of_own_class(arguments[0]):
+        if not arguments or not issubclass(type(arguments[0]), cls) or not descends_from_own(type(arguments[0])):
             _refuse(f"__init__ of {cls.__qualname__} for something that is no instance of a class of this code")
         return value(*arguments, **keywords)
 
@@ -552,15 +552,10 @@ def _of_instance(receiver: object, value: Callable[..., object]) -> Callable[...
     return call
 
 
-def _is_of_own_class(instance: object) -> bool:
-    """Whether remote code made a class of `instance`; a user's own class may be below it."""
-    return any(owns_class(cls) for cls in type.__getattribute__(type(instance), "__mro__"))
-
-
 def _of_own_class(value: object) -> object:
     """`super().__init_subclass__`, which acts on the remote class that it was asked for."""
     target = getattr(value, "__self__", None)
-    if not isinstance(target, type) or not any(map(owns_class, type.__getattribute__(target, "__mro__"))):
+    if not isinstance(target, type) or not descends_from_own(target):
         _refuse("__init_subclass__ of a class that this code does not own")
     return value
 

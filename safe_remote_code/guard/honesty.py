@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ..errors import GuardViolationError
 from ..grammar import is_dunder
-from .ownership import definer, owns_class, share_kind
+from .ownership import definer, descends_from_own, owns_class, share_kind
 
 
 def armour_readers(cls: type) -> None:
@@ -124,7 +124,7 @@ def armour_wrappers() -> None:
 
     @functools.wraps(real)
     def update_wrapper(wrapper: Any, wrapped: Any, *arguments: Any, **keywords: Any) -> Any:
-        if not any(owns_class(cls) for cls in type.__getattribute__(type(wrapped), "__mro__")):
+        if not descends_from_own(type(wrapped)):
             return real(wrapper, wrapped, *arguments, **keywords)
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             if type(text := getattr(wrapped, name, None)) is str:

@@ -145,6 +145,11 @@ def owns_class(cls: type) -> bool:
     return type(module) is str and module.startswith(PACKAGE_PREFIX)
 
 
+def descends_from_own(cls: type) -> bool:
+    """Whether remote code made `cls` or a class above it; a user's own class may be below one."""
+    return any(map(owns_class, type.__getattribute__(cls, "__mro__")))
+
+
 def is_finished(cls: type) -> bool:
     """Whether `cls` or a class that it derives from went through the guard, which armours it; `Enum()` makes others."""
     return any(base in _CLASSES for base in type.__getattribute__(cls, "__mro__"))

@@ -2,8 +2,8 @@
 
 `model.save_pretrained(folder)` by the user lets the remote code of that call write below `folder`.
 The same method called by remote code, directly or as a stored hook, opens nothing: whoever reads
-the method from remote code gets a mediated call, whose frame counts as remote. A saving method that
-a remote class inherits counts as remote too: a library's reads and writes what its receiver names.
+the method from remote code gets a mediated call, whose frame counts as remote. A `save_vocabulary` that
+a remote class inherits from a library copies what its receiver names, and is asked what that is.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _opening(method: Callable[..., object]) -> Callable[..., object]:
 
 
 def _inherited_vocabulary(cls: Any, context: PackageContext) -> Callable[..., object]:
-    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name: as remote code's call.
+    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name.
 
-    They are asked for before, and may say something else then; the monitor sees what is copied.
+    They are looked at before; `_held` lets only those pass that are the same when the library looks.
     """
 
     @functools.wraps(cls.save_vocabulary)

@@ -85,13 +85,13 @@ def guarded_register(
 @contextlib.contextmanager
 def _native_names_kept(receiver: object) -> Iterator[None]:
     """`AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native one is replaced."""
+    if getattr(receiver, "__qualname__", "") != "AutoTokenizer":
+        yield
+        return
     module: Any = sys.modules.get("transformers.models.auto.tokenization_auto")
     tables: list[dict[str, type]] = [
         getattr(module, name, {}) for name in ("REGISTERED_TOKENIZER_CLASSES", "REGISTERED_FAST_ALIASES")
     ]
-    if getattr(receiver, "__qualname__", "") != "AutoTokenizer":
-        yield
-        return
     before, native = [dict(table) for table in tables], set(dir(sys.modules["transformers"]))
     yield
     for table, entries in zip(tables, before, strict=True):
