@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import TYPE_CHECKING, Final, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
@@ -29,6 +29,7 @@ from .mediated.registries import guarded_register
 from .native import reads_when_made
 from .ownership import Sealed, definer, descends_from_own, is_remote_globals, owns_callable, owns_class
 from .receivers import loaded_classes
+from .refusal import refuse
 from .stand_ins import is_withheld, real_class, shown_class
 
 if TYPE_CHECKING:
@@ -94,10 +95,6 @@ _PLAIN_TYPES: Final = (int, float, complex, bool, str, bytes, list, tuple, dict,
 _OPAQUE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, FrameType, CodeType, TracebackType)
 
 
-def _refuse(what: str) -> NoReturn:
-    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))
-
-
 def check_name(name: object, *, store: bool = False) -> str:
     """`name` as an exact `str` that may be read (or stored to).
 
@@ -109,7 +106,7 @@ def check_name(name: object, *, store: bool = False) -> str:
         raise TypeError("attribute name must be exactly str")
     why = refused_attribute_store(name) if store else refused_attribute(name)
     if why:
-        _refuse(f"attribute {name!r} {why}")
+        refuse(f"attribute {name!r} {why}")
     return name
 
 
@@ -166,7 +163,7 @@ def write_namespace(receiver: object) -> object:
         GuardViolationError: anything else, such as a function of its own, which numpy would ask for an address.
     """
     if not ownership.is_finished(type(receiver)):
-        _refuse(f"__dict__ of a {type(receiver).__name__} may not be replaced")
+        refuse(f"__dict__ of a {type(receiver).__name__} may not be replaced")
     return write(receiver)
 
 
@@ -181,7 +178,7 @@ def held_open(context: object) -> object:
     home = definer(kind, "__enter__")
     own = home is not None and owns_callable(type.__getattribute__(home, "__dict__")["__enter__"])
     if not (harmless or own or isinstance(context, Sealed)):
-        _refuse(f"a block that yields, inside {kind.__qualname__}, which may stay open for the whole process")
+        refuse(f"a block that yields, inside {kind.__qualname__}, which may stay open for the whole process")
     return context
 
 
@@ -201,26 +198,26 @@ def type_of(receiver: object) -> type:
 
 def _shown(cls: type) -> type:
     if cls.__module__ in _EXECUTING:
-        _refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
+        refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
     if issubclass(cls, Sealed):  # its constructor takes what only we may give it
-        _refuse(f"the class {cls.__qualname__} of this object, which stands in for a library's")
+        refuse(f"the class {cls.__qualname__} of this object, which stands in for a library's")
     if cls.__module__ == "typing" and cls.__name__.startswith("_"):  # `copy` calls what an instance of one names
-        _refuse(f"the class {cls.__qualname__} of this object, which is typing's own")
+        refuse(f"the class {cls.__qualname__} of this object, which is typing's own")
     if cls in _READERS:  # `Path.drive.fget` is an attrgetter: its class would make others
-        _refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
+        refuse(f"the class {cls.__qualname__} of this object, which reads attributes by computed name")
     return shown_class(cls)
 
 
 def _class_of_special(receiver: object) -> type:
     if isinstance(receiver, type):
-        _refuse(f"the metaclass of {receiver.__qualname__} may not be reached")
+        refuse(f"the metaclass of {receiver.__qualname__} may not be reached")
     return ModuleType
 
 
 class _TypeMeta(type):
     def __call__(cls, *arguments: object) -> type:
         if len(arguments) != 1:
-            _refuse("type() takes one argument here; write a class statement")
+            refuse("type() takes one argument here; write a class statement")
         return type_of(arguments[0])
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -238,7 +235,7 @@ class GuardedType(metaclass=_TypeMeta):
         return typing.Type[item]  # noqa: UP006  # `type[item](...)` would call the real type
 
     def __init_subclass__(cls) -> None:
-        _refuse("a metaclass may not be defined")
+        refuse("a metaclass may not be defined")
 
 
 @final
@@ -312,7 +309,7 @@ class Attributes:
             return self._formatter(receiver, name)
         if name == "obj":
             if isinstance(receiver, BaseException):
-                _refuse("exceptions do not hand out the object that they failed on (CVE-2024-47532)")
+                refuse("exceptions do not hand out the object that they failed on (CVE-2024-47532)")
             return getattr(receiver, name)
         if name == "__dict__":
             return self._namespace(receiver)
@@ -324,7 +321,7 @@ class Attributes:
         if owns_callable(value) or isinstance(receiver, Facade):
             return value
         if name in ("__enter__", "__exit__"):
-            _refuse(f"{name} of a library's context: what it opens, a with statement closes")
+            refuse(f"{name} of a library's context: what it opens, a with statement closes")
         if name in ("__init__", "__post_init__"):
             return _initializer(receiver, value)
         if name in ("__setitem__", "__delitem__"):
@@ -382,7 +379,7 @@ class Attributes:
 
     def _namespace(self, receiver: object) -> object:
         if isinstance(receiver, _OPAQUE):
-            _refuse(f"the namespace of a {type(receiver).__name__} may not be reached")
+            refuse(f"the namespace of a {type(receiver).__name__} may not be reached")
         namespace = receiver.__dict__
         if ownership.is_finished(type(receiver)):
             return namespace
@@ -486,13 +483,13 @@ def _writer(receiver: object, value: Callable[..., object], unbound_arity: int) 
 
 def _constructor(value: Callable[..., object]) -> Callable[..., object]:
     if is_withheld(value):
-        _refuse("__new__ of a class that is known by its stand-in, such as numpy.ndarray")
+        refuse("__new__ of a class that is known by its stand-in, such as numpy.ndarray")
 
     def construct(cls: type, *arguments: object, **keywords: object) -> object:
         if not isinstance(cls, type) or issubclass(cls, type) or shown_class(cls) is not cls:
-            _refuse("__new__ of a metaclass or of numpy.ndarray")
+            refuse("__new__ of a metaclass or of numpy.ndarray")
         if reads_when_made(cls):
-            _refuse(f"__new__ of {cls.__qualname__} without its __init__, which asks whether it may read")
+            refuse(f"__new__ of {cls.__qualname__} without its __init__, which asks whether it may read")
         return value(cls, *arguments, **keywords)
 
     return construct
@@ -501,7 +498,7 @@ def _constructor(value: Callable[..., object]) -> Callable[..., object]:
 def _annotated(receiver: object) -> types.MappingProxyType[str, object]:
     """What of `receiver` is annotated; types that are neither plain nor remote lead to what was not granted."""
     if isinstance(receiver, ModuleType):
-        _refuse("the annotations of a module may not be reached")
+        refuse("the annotations of a module may not be reached")
     annotations = receiver.__annotations__
     if type(annotations) is not dict:
         raise AttributeError("__annotations__")
@@ -512,7 +509,7 @@ def _annotated(receiver: object) -> types.MappingProxyType[str, object]:
 def _binder(receiver: object) -> object:
     """`receiver.__get__` of a function of remote code, which makes a method of it as `types.MethodType` would."""
     if type(receiver) is not FunctionType or not owns_callable(receiver):
-        _refuse(f"__get__ of a {type(receiver).__name__}, which is no function of this code")
+        refuse(f"__get__ of a {type(receiver).__name__}, which is no function of this code")
     return receiver.__get__
 
 
@@ -525,13 +522,13 @@ def _initializer(receiver: object, value: Callable[..., object]) -> Callable[...
     target = _behind(receiver)
     if not isinstance(target, type):
         if not descends_from_own(type(target)):
-            _refuse(f"__init__ of a {type(target).__name__}, which this code does not own")
+            refuse(f"__init__ of a {type(target).__name__}, which this code does not own")
         return value
     cls = real_class(target)
 
     def initialize(*arguments: object, **keywords: object) -> object:
         if not arguments or not issubclass(type(arguments[0]), cls) or not descends_from_own(type(arguments[0])):
-            _refuse(f"__init__ of {cls.__qualname__} for something that is no instance of a class of this code")
+            refuse(f"__init__ of {cls.__qualname__} for something that is no instance of a class of this code")
         return value(*arguments, **keywords)
 
     return initialize
@@ -546,7 +543,7 @@ def _of_instance(receiver: object, value: Callable[..., object]) -> Callable[...
 
     def call(instance: object, *arguments: object, **keywords: object) -> object:
         if not issubclass(type(instance), cls):
-            _refuse(f"{getattr(value, '__qualname__', 'a method')} of something that is no {cls.__qualname__}")
+            refuse(f"{getattr(value, '__qualname__', 'a method')} of something that is no {cls.__qualname__}")
         return value(instance, *arguments, **keywords)
 
     return call
@@ -556,12 +553,12 @@ def _of_own_class(value: object) -> object:
     """`super().__init_subclass__`, which acts on the remote class that it was asked for."""
     target = getattr(value, "__self__", None)
     if not isinstance(target, type) or not descends_from_own(target):
-        _refuse("__init_subclass__ of a class that this code does not own")
+        refuse("__init_subclass__ of a class that this code does not own")
     return value
 
 
 def _of_own_instance(receiver: object, value: object, name: str) -> object:
     target = getattr(value, "__self__", receiver)
     if not owns_class(type(target)):
-        _refuse(f"{name} of a {type(target).__name__}, which this code does not own")
+        refuse(f"{name} of a {type(target).__name__}, which this code does not own")
     return value

@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 import string
 import sys
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from ..capability import shipped_capabilities
-from ..errors import GuardViolationError
 from ..grammar import CHECKED, refused_attribute
-from ..refusal_log import LOG
 from .ownership import context_on_stack, owns_class
+from .refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +39,11 @@ def check_format(text: str, depth: int = 0) -> None:
         GuardViolationError: it would, or is nested deeper than anybody writes.
     """
     if depth > 4:
-        _refuse("format string nested too deep")
+        refuse("format string nested too deep")
     for _, field_name, specification, _ in string.Formatter().parse(text):
         for part in _attributes(field_name or ""):
             if refused_attribute(part) or part in CHECKED or part in shipped_capabilities().attributes:
-                _refuse(f"format string reads attribute {part!r}")
+                refuse(f"format string reads attribute {part!r}")
         if specification:
             check_format(specification, depth + 1)
 
@@ -92,7 +91,7 @@ def checking_receiver(cls: type, method: Any, attribute: str) -> Any:
         if context_on_stack(sys._getframe(1)) is not None:
             text = getattr(self, attribute)
             if owns_class(type(self)) or type(text) is not str:
-                _refuse(f"{method.__qualname__} of a {type(self).__qualname__} that may say something else next time")
+                refuse(f"{method.__qualname__} of a {type(self).__qualname__} that may say something else next time")
             check_format(text)
         return method(self, *arguments, **keywords)
 
@@ -111,7 +110,3 @@ def _attributes(field_name: str) -> list[str]:
     from _string import formatter_field_name_split  # what string.Formatter itself uses
 
     return [str(part) for is_attribute, part in formatter_field_name_split(field_name)[1] if is_attribute]
-
-
-def _refuse(what: str) -> NoReturn:
-    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))

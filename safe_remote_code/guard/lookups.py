@@ -23,12 +23,11 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import TYPE_CHECKING, Any, Final
 
 from ..capability import shipped_capabilities
-from ..errors import GuardViolationError
 from ..grammar import INTROSPECTION, WRITABLE, is_dunder
 from ..places import PYTHON_FOLDERS_AS_SPELLED
-from ..refusal_log import LOG
 from .ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
 from .receivers import loaded_classes
+from .refusal import refuse
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -92,7 +91,7 @@ def _setattr(obj: Any, name: str, value: Any, /) -> None:
 def _check_read(name: str) -> None:
     caller = sys._getframe(2)
     if not _spells(caller.f_code, name) and context_on_stack(caller) is not None:
-        _refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
+        refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
 
 
 def _check_listed(obj: object, name: str) -> None:
@@ -105,7 +104,7 @@ def _check_listed(obj: object, name: str) -> None:
         return
     context = context_on_stack(caller)
     if context is not None and entry.capability not in context.granted.capabilities:
-        _refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
+        refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
 
 
 def _check_found(obj: object, name: str, value: object) -> None:
@@ -120,11 +119,11 @@ def _check_found(obj: object, name: str, value: object) -> None:
     if isinstance(value, ModuleType) and _is_lazily_found(caller, obj, value):
         return
     if isinstance(value, ModuleType) and not is_remote_globals(id(vars(value))):
-        _refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
+        refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
     if isinstance(obj, ModuleType) and isinstance(value, type | FunctionType | BuiltinFunctionType):
         sink = shipped_capabilities().sink(f"{obj.__name__}.{name}")
         if sink is not None and sink.capability not in context.granted.capabilities:
-            _refuse(f"{_where(caller)} reads {obj.__name__}.{name} ({sink.capability}), a name that remote code chose")
+            refuse(f"{_where(caller)} reads {obj.__name__}.{name} ({sink.capability}), a name that remote code chose")
 
 
 def _is_lazily_found(caller: FrameType, obj: object, value: ModuleType) -> bool:
@@ -142,9 +141,9 @@ def _check_write(obj: object, name: str) -> None:
     own = (isinstance(obj, type) and owns_class(obj)) or owns_callable(obj)
     if not own and isinstance(obj, _FOREIGN):
         what = _builtin_getattr(obj, "__name__", type(obj).__name__)
-        _refuse(f"{_where(caller)} sets {name!r} of {what}, which remote code does not own")
+        refuse(f"{_where(caller)} sets {name!r} of {what}, which remote code does not own")
     if is_dunder(name) and (name not in WRITABLE or name == "__dict__"):
-        _refuse(f"{_where(caller)} sets {name!r}, a name that remote code chose")
+        refuse(f"{_where(caller)} sets {name!r}, a name that remote code chose")
 
 
 def _spells(code: CodeType, name: str) -> bool:
@@ -158,10 +157,6 @@ def _module(frame: FrameType) -> str:
 
 def _where(frame: FrameType) -> str:
     return f"{_module(frame)}.{frame.f_code.co_qualname}"
-
-
-def _refuse(what: str) -> None:
-    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))
 
 
 _watched: int = 0

@@ -12,10 +12,9 @@ import sys
 from types import FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import GuardViolationError
-from ..refusal_log import LOG
 from . import formats
 from .ownership import context_of_globals, context_on_stack, owns_class
+from .refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,15 +48,11 @@ _OF_OWN_CLASSES: Final = (
 _asked: Final[set[str]] = set()
 
 
-def _refuse(what: str) -> None:
-    raise LOG.record(GuardViolationError(what, remedy="this is never granted; remove it from the code"))
-
-
 def _never(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **keywords: Any) -> Any:
         if context_on_stack(sys._getframe(1)) is not None:
-            _refuse(f"{method.__qualname__} for remote code")
+            refuse(f"{method.__qualname__} for remote code")
         return method(*arguments, **keywords)
 
     return call
@@ -67,7 +62,7 @@ def _of_instance(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *arguments: Any, **keywords: Any) -> Any:
         if not issubclass(type(self), cls):
-            _refuse(f"{method.__qualname__} of something that is no {cls.__qualname__}")
+            refuse(f"{method.__qualname__} of something that is no {cls.__qualname__}")
         return method(self, *arguments, **keywords)
 
     return call
@@ -79,7 +74,7 @@ def _of_own_class(cls: type, method: Any) -> Any:
     @functools.wraps(function)
     def call(cls: Any, *arguments: Any, **keywords: Any) -> Any:
         if context_on_stack(sys._getframe(1)) is not None and not owns_class(cls):
-            _refuse(f"{function.__name__} of {cls.__qualname__}, which this code does not own")
+            refuse(f"{function.__name__} of {cls.__qualname__}, which this code does not own")
         return function(cls, *arguments, **keywords)
 
     return classmethod(call)
@@ -93,7 +88,7 @@ def _of_real_error(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         if context_on_stack(sys._getframe(1)) is not None:
             kind, error, trace = ei
             if not isinstance(error, BaseException | None) or type(trace) not in (TracebackType, type(None)):
-                _refuse(f"{method.__qualname__} of something that is no error")
+                refuse(f"{method.__qualname__} of something that is no error")
             ei = (kind, error, trace)
         return method(self, ei, *arguments, **keywords)
 
@@ -137,7 +132,7 @@ def _vouching_for_all(module: Any, real: Callable[..., Any]) -> Callable[..., An
     @functools.wraps(real)
     def call(*arguments: Any, **keywords: Any) -> Any:
         if context_on_stack(sys._getframe(1)) is not None:
-            _refuse("allow_all_kernels, given by remote code")
+            refuse("allow_all_kernels, given by remote code")
         return real(*arguments, **keywords)
 
     return call
@@ -148,7 +143,7 @@ def _without_vouching(module: Any, real: Callable[..., Any]) -> Callable[..., An
     def call(*arguments: Any, **keywords: Any) -> Any:
         vouched = keywords.get("allow_all_kernels") or any(arguments[3:])
         if vouched and not module.ALLOW_ALL_KERNELS and context_on_stack(sys._getframe(1)) is not None:
-            _refuse("allow_all_kernels, given by remote code")
+            refuse("allow_all_kernels, given by remote code")
         return real(*arguments, **keywords)
 
     return call
@@ -177,7 +172,7 @@ def _of_new_names(cls: type, method: Any) -> Any:
         for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
             known = table.get(cls.__dict__.get("_layer_type"))
             if known is not None and owns_class(cls) and not owns_class(known):
-                _refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
+                refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
         return function(cls, *arguments, **keywords)
 
     return classmethod(__init_subclass__)
