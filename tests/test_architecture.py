@@ -46,13 +46,10 @@ LAYERS = (
 )
 #: Imports inside functions that close a circle, and why they are there.
 CIRCLES = {
-    ("guard.mediated.registries", "guard.attributes"): "a mediated decorator asks the one resolver of writes",
-    ("guard.mediated.reflection", "guard.attributes"): "a mediated wrapper asks the one resolver of writes",
 }
 #: Modules of over 300 lines, and why they are not cut.
 LONG = {
     "guard.transform": "one visitor class, a method for each form of syntax; the reviewer reads it as one table",
-    "guard.attributes": "the one resolver of every attribute read and write",
 }
 _MAX_LINES = 300
 

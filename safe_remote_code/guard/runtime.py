@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, final
 
 from . import helpers
 from .annotations import inert
-from .attributes import Attributes, GuardedType, class_of, held_open, type_of, write, write_namespace
+from .attributes import Attributes
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
+from .kinds import GuardedType, class_of, type_of
 from .mediated import files, libraries, reflection, registries, system
 from .saving import finisher
 from .tombstone import Tombstone
+from .writes import held_open, write, write_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,9 +40,10 @@ import torch
 from safe_remote_code.capability import shipped_capabilities
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.grammar import CHECKED, refused_attribute
-from safe_remote_code.guard.attributes import Attributes, type_of
+from safe_remote_code.guard.attributes import Attributes
 from safe_remote_code.guard.context import PackageContext
 from safe_remote_code.guard.facade import Facade, Facades, Tombstone, _home
+from safe_remote_code.guard.kinds import type_of
 from safe_remote_code.guard.ownership import definer
 from safe_remote_code.guard.runtime import Runtime
 from safe_remote_code.policy import Granted, Policy

@@ -24,8 +24,10 @@ from types import (
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..annotations import inert, resolved, without_text
+from ..kinds import GuardedType
 from ..ownership import Sealed, is_remote_globals, owns_callable, owns_class
 from ..stand_ins import shown_class
+from ..writes import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +54,6 @@ def _is_honest(value: object) -> bool:
 
 def update_wrapper(wrapper: Any, wrapped: Any) -> object:
     """`functools.update_wrapper` of exact texts, and of annotations and attributes of real functions only."""
-    from ..attributes import write
-
     target: Any = write(wrapper)
     for name in _TEXTS if type(target) is FunctionType else _TEXTS[1:]:
         text = getattr(wrapped, name, None)
@@ -107,8 +107,6 @@ def _of_source(function: Callable[[Any], object]) -> Callable[[Any], object]:
 
 def _shown(value: Any) -> Any:
     """`value`, or the guarded `type` where it is the real one, the stand-in of a class, or a copy of a container."""
-    from ..attributes import GuardedType
-
     if type(value) in (list, dict, set):
         return copy.deepcopy(value)
     if not isinstance(value, type):

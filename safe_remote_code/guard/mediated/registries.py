@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from ..ownership import Sealed, owns_callable, owns_class
 from ..shown import read_only
+from ..writes import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,8 +132,6 @@ def _own_only(name: str) -> Callable[..., object]:
 
 
 def _writable(target: Any) -> Any:
-    from ..attributes import write
-
     return write(target) if isinstance(target, type | FunctionType) else target
 
 
