@@ -21,6 +21,8 @@ _PREFIX: Final = struct.Struct(">4sI")
 PREFIX_BYTES: Final = _PREFIX.size
 #: A vocabulary of 250,000 tokens is 8 MB of JSON; texts of a large batch are less.
 MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
+#: Lists and objects of one header, which cost the reader twenty times their text; one each for a million tokens fits.
+MAX_CONTAINERS: Final = 4 * 1024 * 1024
 #: Parts of one message in the arena: the state of a large model is asked for one tensor at a time.
 MAX_BLOBS: Final = 4096
 MAX_DIMENSIONS: Final = 16
@@ -107,11 +109,13 @@ def frame_length(prefix: bytes) -> int:
 
 
 def parse_header(text: bytes) -> dict[str, object]:
-    """The JSON object of a frame: ASCII, no key twice, no NaN, integers of 64 bits.
+    """The JSON object of a frame: ASCII, no key twice, no NaN, integers of 64 bits, at most `MAX_CONTAINERS` brackets.
 
     Raises:
         WorkerProtocolError: it is anything else.
     """
+    if text.count(b"[") + text.count(b"{") > MAX_CONTAINERS:
+        raise WorkerProtocolError("a header of too many lists and objects")
     try:
         value = json.loads(
             text.decode("ascii"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer,

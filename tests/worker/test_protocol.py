@@ -87,6 +87,13 @@ def test_nesting_is_bounded() -> None:
         parse_header(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
+def test_a_header_of_brackets_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safe_remote_code.worker.frames.MAX_CONTAINERS", 8)
+    assert parse_header(b'{"a":[[],[],[],[],[],[]]}')
+    with pytest.raises(WorkerProtocolError, match="too many lists"):
+        parse_header(b'{"a":[[],[],[],[],[],[],{}]}')
+
+
 def test_a_message_of_ours_is_bounded_too() -> None:
     with pytest.raises(ValueError, match="at most"):
         frame({"body": "x" * MAX_HEADER_BYTES})
