@@ -202,7 +202,7 @@ _BY_NAME = {
     "guard.facade": "the module behind a facade that the policy grants",
     "guard.mediated.libraries": "the real function behind a replacement, when remote code first asks for it",
     "guard.mediated.registries": "the real decorator behind a replacement, when remote code first asks for it",
-    "guard.native": "what reads pictures, beside PIL.Image, before the first picture is opened",
+    "guard.armour.native": "what reads pictures, beside PIL.Image, before the first picture is opened",
     "execute.in_process": "modules of its own finder",
     "integrations.worker.values": "the modules of transformers that define outputs",
     "integrations.transformers_patch": "the modules of transformers that hold a binding",

@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, final
 
 from ..errors import RefusedError
+from ..guard.armour import armour_libraries, prepare
 from ..guard.context import PackageContext
-from ..guard.memory import armour_libraries, prepare
 from ..guard.ownership import PACKAGE_PREFIX, register_globals
 from ..guard.runtime import Runtime
 from ..guard.saving import unguarded_builtins

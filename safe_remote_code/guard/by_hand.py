@@ -7,7 +7,7 @@ import typing
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
-from .native import reads_when_made
+from .armour.native import reads_when_made
 from .ownership import descends_from_own, owns_callable, owns_class
 from .receivers import behind
 from .refusal import check_name, refuse

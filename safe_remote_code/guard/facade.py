@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
-from .lookups import watch_lookups
+from .armour import armour_libraries
+from .armour.lookups import watch_lookups
 from .mediated.compiling import watch_compiled_calls
-from .memory import armour_libraries
 from .ownership import owns_class
 from .shown import read_only, share
 from .stand_ins import shown_class

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from .armour.honesty import armour_constructor, armour_readers, refuse_half_contexts, refuse_special_slots
+from .armour.memory import armour
 from .context import exact_path, writing_below
-from .honesty import armour_constructor, armour_readers, refuse_half_contexts, refuse_special_slots
 from .mediated import calls
-from .memory import armour
 from .ownership import context_of_thread, definer, is_remote_globals, owns_class, register_class
 
 if TYPE_CHECKING:

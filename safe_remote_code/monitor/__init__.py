@@ -19,9 +19,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, final
 
 from ..events import Event, is_logged, tell
+from ..guard.armour.threads import watch_threads
 from ..guard.mediated import calls
 from ..guard.ownership import context_of_frame, context_of_thread
-from ..guard.threads import watch_threads
 from .audited import path_of
 from .deputies import is_deputy, shows_source
 from .rules import RULES

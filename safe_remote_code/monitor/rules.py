@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..guard.threads import RemoteThread
+from ..guard.armour.threads import RemoteThread
 from ..places import PYTHON_FOLDERS
 from .audited import (
     CODE,

@@ -15,7 +15,7 @@ import transformers
 
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard import ownership
-from safe_remote_code.guard.lookups import _getattr, _setattr
+from safe_remote_code.guard.armour.lookups import _getattr, _setattr
 
 from .test_withheld import _module
 

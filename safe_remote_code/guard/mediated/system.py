@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 
+from ..armour.memory import armour
 from ..context import exact_path
-from ..memory import armour
 from ..ownership import Sealed
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import sys
 from types import FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from . import formats
-from .ownership import context_of_globals, context_on_stack, owns_class
-from .refusal import refuse
+from .. import formats
+from ..ownership import context_of_globals, context_on_stack, owns_class
+from ..refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import functools
 from types import FunctionType, MemberDescriptorType
 from typing import Any, NoReturn
 
-from ..errors import GuardViolationError
-from ..grammar import is_dunder
-from .ownership import definer, descends_from_own, owns_class, share_kind
+from ...errors import GuardViolationError
+from ...grammar import is_dunder
+from ..ownership import definer, descends_from_own, owns_class, share_kind
 
 
 def armour_readers(cls: type) -> None:

@@ -14,20 +14,15 @@ import copy
 import enum
 import functools
 import sys
-import threading
 from collections import OrderedDict
 from types import MethodType
 from typing import Any, Final, NoReturn, final
 
-from ..errors import GuardViolationError
-from ..grammar import is_dunder
-from .honesty import armour_attribute_map, armour_wrappers, close_fields
-from .lookups import watch_lookups
-from .native import watch_native_readers
-from .ownership import share_kind
-from .stand_ins import stand_in
-from .threads import watch_threads
-from .withheld import withhold_methods
+from ...errors import GuardViolationError
+from ...grammar import is_dunder
+from ..ownership import share_kind
+from ..stand_ins import stand_in
+from .honesty import armour_attribute_map
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -133,11 +128,8 @@ def _listing_without(listing: Any, absent: frozenset[str]) -> Any:
     return __dir__
 
 
-def armour_libraries() -> None:
+def armour_classes() -> None:
     """Armour the lenient classes of the libraries that are loaded."""
-    watch_native_readers()
-    withhold_methods()
-    watch_lookups()
     for dotted in _LENIENT:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)
@@ -173,14 +165,9 @@ def _armour_enums() -> None:
     type.__setattr__(namespace, "__setitem__", __setitem__)
 
 
-def prepare() -> None:
-    """Before remote code runs: armour the loaded libraries, put the stand-in of `numpy.ndarray` in place."""
-    armour_libraries()
-    close_fields()
-    share_kind(type(threading.main_thread()))
+def prepare_memory() -> None:
+    """Before remote code runs: enumerations, copies of bound methods, the stand-ins of what takes a buffer."""
     _armour_enums()
-    armour_wrappers()
-    watch_threads()
     stand_in(memoryview, "makes a view of memory that may not be written")
     # Else a copy is `getattr(receiver, function.__name__)`, and remote code chose all three.
     copy._copy_dispatch[MethodType] = copy._copy_immutable  # type: ignore[attr-defined]  # no public name

@@ -13,8 +13,8 @@ import os
 import sys
 from typing import Any, Final
 
-from .context import exact_path
-from .ownership import context_on_stack
+from ..context import exact_path
+from ..ownership import context_on_stack
 
 #: Class, and how many of its first arguments may be paths.
 _CONSTRUCTORS: Final = {

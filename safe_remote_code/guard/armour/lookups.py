@@ -22,12 +22,12 @@ from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..capability import shipped_capabilities
-from ..grammar import INTROSPECTION, WRITABLE, is_dunder
-from ..places import PYTHON_FOLDERS_AS_SPELLED
-from .ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
-from .receivers import loaded_classes
-from .refusal import refuse
+from ...capability import shipped_capabilities
+from ...grammar import INTROSPECTION, WRITABLE, is_dunder
+from ...places import PYTHON_FOLDERS_AS_SPELLED
+from ..ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
+from ..receivers import loaded_classes
+from ..refusal import refuse
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,12 +10,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, final
 
-from .ownership import RUNNING, context_on_stack
+from ..ownership import RUNNING, context_on_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .context import PackageContext
+    from ..context import PackageContext
 
 
 @final
