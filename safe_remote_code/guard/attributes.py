@@ -8,11 +8,20 @@ builtin goes through the same guard as the dot).
 from __future__ import annotations
 
 import copy
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    TracebackType,
+)
 from typing import TYPE_CHECKING, Final, final
 
 from ..capability import shipped_capabilities
-from ..grammar import CHECKED, refused_attribute
+from ..grammar import CHECKED, is_dunder, refused_attribute
 from . import by_hand, ownership
 from .facade import Facade
 from .formats import checked_format
@@ -20,7 +29,7 @@ from .kinds import class_of
 from .mediated.calls import mediated_call
 from .mediated.registries import guarded_register
 from .ownership import definer, owns_callable, owns_class
-from .receivers import ALIASES, behind, is_forwarded, is_of_class, is_one_of
+from .receivers import FORWARDERS, behind, is_forwarded, is_of_class, is_one_of
 from .refusal import check_name, refuse
 from .writes import write, write_namespace
 
@@ -100,6 +109,11 @@ class Attributes:
     def _load_checked(self, receiver: object, name: str) -> object:
         if name == "__class__":
             return class_of(receiver)
+        if issubclass(type(receiver), FORWARDERS):
+            target = behind(receiver)
+            if target is receiver:
+                refuse(f"{name} of a weak reference, which speaks for another object")
+            return self._load_checked(target, name)
         if name in ("format", "format_map"):
             return self._formatter(receiver, name)
         if name == "obj":
@@ -136,7 +150,7 @@ class Attributes:
     def _load_sensitive(self, receiver: object, name: str) -> object:
         entry = self._sensitive[name]
         value = getattr(receiver, name)
-        if entry.kind == "instance" and not isinstance(receiver, (type, super, *ALIASES)):
+        if entry.kind == "instance" and not isinstance(receiver, (type, super, *FORWARDERS)):
             return value  # first, and in words that torch.compile understands: `past_key_values.update(...)`
         if entry.capability in self._context.granted.capabilities:
             return value
@@ -192,20 +206,20 @@ class Attributes:
             name = arguments[-1]
             if type(name) is not str:
                 raise TypeError("attribute name must be exactly str")
-            if owns_class(type(target)) and name not in self._sensitive:
-                return value(*arguments)  # of its own instance, anything that an instance has
-            if name in CHECKED or name in self._sensitive:
+            if is_dunder(name) or name in CHECKED or name in self._sensitive:
                 return load(target, name)
-            check_name(name)
+            if not owns_class(type(behind(target))):  # its own instance has what it has
+                check_name(name)
             return value(*arguments)
 
         return read
 
     def _formatter(self, receiver: object, name: str) -> object:
+        """`receiver.format`, which checks its text if it turns out to be that of `str`, whoever it was asked of."""
         value = getattr(receiver, name)
-        if isinstance(receiver, str):
-            text = str.__str__(receiver)
+        if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, str):
+            text = str.__str__(value.__self__)
             return checked_format(getattr(text, name), text)
-        if isinstance(receiver, type) and issubclass(receiver, str):
+        if isinstance(value, MethodDescriptorType) and issubclass(value.__objclass__, str):
             return checked_format(getattr(str, name), None)
         return value

@@ -56,6 +56,10 @@ class PackageContext:
         """Whether `real_path` lies below a directory that the user is saving to."""
         return "file-write" in self.granted.capabilities or is_below(real_path, _WRITE_ROOTS.get())
 
+    def may_make(self, real_path: str) -> bool:
+        """Whether `real_path` is a folder to write below, or one that has to be there for it."""
+        return self.may_write(real_path) or any(is_below(root, (real_path,)) for root in _WRITE_ROOTS.get())
+
     def violation(self, what: str, capability: str, name: str = "") -> GuardViolationError:
         """The error for something that was not granted, with the grant that would allow it."""
         remedy = f"if you trust it with that: safe-remote-code policy suggest ({capability})"
@@ -78,6 +82,11 @@ def writing_below(directory: str) -> Iterator[None]:
         yield
     finally:
         _WRITE_ROOTS.reset(token)
+
+
+def is_saving() -> bool:
+    """Whether a `writing_below` block is open here."""
+    return bool(_WRITE_ROOTS.get())
 
 
 @contextmanager

@@ -18,6 +18,8 @@ WRITE: Final = "guard write"
 WRITE_NAMESPACE: Final = "guard write namespace"
 ANNOTATION: Final = "guard annotation"
 HELD_OPEN: Final = "guard held open"
+#: Of the form of a special name: `enum` takes it for no member.
+CLASS_MARKER: Final = "__guard class marker__"
 FINISH_CLASS: Final = "guard finish class"
 GETATTR: Final = "guard plain getattr"
 HASATTR: Final = "guard plain hasattr"

@@ -57,6 +57,8 @@ _CALLS_OF_METHODS: Final = frozenset(
 #: It looks at everything that it compiles.
 _COMPILER: Final = "/torch/_dynamo/"
 _CALLERS_OF_METHODS: Final = ("torch.nn.modules.module", "transformers.tokenization_")
+#: `__init__` that a remote class inherits reads the files that a settings file names.
+_LIBRARY: Final = "transformers."
 #: The wrappers of library methods that remote code holds: their frames are its own.
 _MEDIATED_CALLS: Final = "safe_remote_code.guard.mediated.calls"
 
@@ -88,17 +90,29 @@ def context_on_stack(frame: FrameType | None) -> PackageContext | None:
 def context_of_frame(frame: FrameType, called: FrameType | None) -> PackageContext | None:
     """The package that `frame` acts for, or None; `called` is the frame that it called, if any.
 
-    It acts for remote code if it runs it, if it is the wrapper of a library method that remote code holds, or if it is
-    where torch or a tokenizer calls what a remote object has in the place of a method, and that is not the user's own.
+    It acts for remote code if it runs it, if it is the wrapper of a library method that remote code holds, if it makes
+    a remote object, or if it is where torch or a tokenizer calls what a remote object has in the place of a method, and
+    that is not the user's own.
     """
     if (context := context_of_globals(id(frame.f_globals))) is not None:
         return context
     name = frame.f_code.co_name
     if name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
         return frame.f_locals.get("context")
-    if name in _CALLS_OF_METHODS and str(frame.f_globals.get("__name__")).startswith(_CALLERS_OF_METHODS):
+    place = str(frame.f_globals.get("__name__"))
+    if (name in _CALLS_OF_METHODS and place.startswith(_CALLERS_OF_METHODS)) or (
+        name == "__init__" and place.startswith(_LIBRARY)
+    ):
         if called is None or _is_of_library(called.f_code.co_filename):
-            return _context_of_instance(frame.f_locals.get("self"))
+            return _context_of_class(type(frame.f_locals.get("self")))
+    return None
+
+
+def context_of_loader(frame: FrameType) -> PackageContext | None:
+    """The package whose tokenizer a library is about to make from the files that its class and its settings name."""
+    if frame.f_code.co_name == "_from_pretrained" and str(frame.f_globals.get("__name__")).startswith(_LIBRARY):
+        cls = frame.f_locals.get("cls")
+        return _context_of_class(cls) if isinstance(cls, type) else None
     return None
 
 
@@ -106,8 +120,8 @@ def _is_of_library(path: str) -> bool:
     return path.startswith((*PYTHON_FOLDERS_AS_SPELLED, "<")) and _COMPILER not in path
 
 
-def _context_of_instance(value: object) -> PackageContext | None:
-    for cls in type.__getattribute__(type(value), "__mro__"):
+def _context_of_class(kind: type) -> PackageContext | None:
+    for cls in type.__getattribute__(kind, "__mro__"):
         module = sys.modules.get(cls.__module__) if owns_class(cls) else None
         if module is not None:
             return context_of_globals(id(vars(module)))
@@ -148,6 +162,11 @@ def owns_class(cls: type) -> bool:
 def descends_from_own(cls: type) -> bool:
     """Whether remote code made `cls` or a class above it; a user's own class may be below one."""
     return any(map(owns_class, type.__getattribute__(cls, "__mro__")))
+
+
+def is_made(cls: type) -> bool:
+    """Whether `cls` itself went through the guard."""
+    return cls in _CLASSES
 
 
 def is_finished(cls: type) -> bool:

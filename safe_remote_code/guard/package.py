@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, final
 
 from ..capability import shipped_capabilities
 from ..errors import RefusedError
-from ..syntax import parse
-from .transform import transform
+from ..syntax import parse, walk
+from .transform import finish_class, transform
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -68,8 +68,11 @@ def _compile(file: SourceFile, filename: str, *, guarded: bool) -> CodeType:
     flags = 0
     if guarded:
         tree = transform(tree, file.path, shipped_capabilities().attributes)
-    elif "annotations" in file.text:
+    else:
         flags = _future_flags(tree)
+        for node in walk(tree):
+            if isinstance(node, ast.ClassDef):
+                finish_class(node)
     try:
         code: CodeType = compile(tree, filename, "exec", flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # `break` outside a loop, and the like

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import types
 import typing
+import weakref
 from functools import lru_cache
+from types import MethodType
 from typing import Final
 
 from .ownership import Sealed, definer, owns_class
@@ -13,6 +15,8 @@ from .stand_ins import real_class
 
 #: `Counter[int]`: reads, and for those of `typing` writes as well, go on to the class that it stands for.
 ALIASES: Final = (types.GenericAlias, typing._BaseGenericAlias)  # type: ignore[attr-defined]  # typing's own
+#: They answer for another object: what is asked of them is asked of that.
+FORWARDERS: Final = (*ALIASES, MethodType, weakref.ProxyType, weakref.CallableProxyType)
 #: Their `__getattr__` or `__getattribute__` answers with what the instance itself holds.
 _HOLDERS: Final = frozenset(
     ["torch.nn.modules.module.Module", "transformers.feature_extraction_utils.BatchFeature",
@@ -48,11 +52,13 @@ def is_of_class(receiver: object, name: str, value: object) -> bool:
 
 
 def behind(receiver: object) -> object:
-    """The object that a `super()` or an alias speaks for, or `receiver` itself."""
+    """The object that a `super()`, an alias or a bound method speaks for, or `receiver` itself."""
     if issubclass(type(receiver), super):
         return super.__dict__["__self__"].__get__(receiver)
-    while issubclass(type(receiver), ALIASES):
-        if isinstance(receiver, types.GenericAlias):
+    while issubclass(type(receiver), (*ALIASES, MethodType)):
+        if type(receiver) is MethodType:
+            receiver = receiver.__func__
+        elif isinstance(receiver, types.GenericAlias):
             receiver = types.GenericAlias.__dict__["__origin__"].__get__(receiver)
         else:
             receiver = object.__getattribute__(receiver, "__dict__").get("__origin__")

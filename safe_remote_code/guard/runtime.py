@@ -12,7 +12,7 @@ from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .kinds import GuardedType, class_of, type_of
 from .mediated import files, libraries, reflection, registries, system
-from .saving import finisher
+from .saving import class_builders
 from .tombstone import Tombstone
 from .writes import held_open, write, write_namespace
 
@@ -61,7 +61,7 @@ class Runtime:
             helpers.WRITE: write,
             helpers.WRITE_NAMESPACE: write_namespace,
             helpers.ANNOTATION: self._annotation,
-            helpers.FINISH_CLASS: finisher(self._context),
+            **class_builders(self._context),
             helpers.HELD_OPEN: held_open,
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,

@@ -2,28 +2,38 @@
 
 `model.save_pretrained(folder)` by the user lets the remote code of that call write below `folder`.
 The same method called by remote code, directly or as a stored hook, opens nothing: whoever reads
-the method from remote code gets a mediated call, whose frame counts as remote. A `save_vocabulary` that
-a remote class inherits from a library copies what its receiver names, and is asked what that is.
+the method from remote code gets a mediated call, whose frame counts as remote. A method that a remote class
+inherits from a library writes and copies what its receiver names: the monitor takes that for remote code's doing.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import os
 import sys
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
-from .armour.honesty import armour_constructor, armour_readers, refuse_half_contexts, refuse_special_slots
+from ..errors import GuardViolationError
+from . import helpers
+from .armour.honesty import (
+    armour_constructor,
+    armour_equality,
+    armour_readers,
+    refuse_half_contexts,
+    refuse_special_slots,
+)
 from .armour.memory import armour
-from .context import exact_path, writing_below
+from .context import exact_path, is_saving, writing_below
 from .mediated import calls
-from .ownership import context_of_thread, definer, is_remote_globals, owns_class, register_class
+from .ownership import Sealed, context_of_thread, definer, is_made, is_remote_globals, owns_class, register_class
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from .context import PackageContext
 
@@ -51,42 +61,67 @@ def remote_code_on_stack() -> bool:
     return context_of_thread() is not None
 
 
-def _opening(method: Callable[..., object]) -> Callable[..., object]:
-    @functools.wraps(method)
-    def save(self: object, save_directory: object, *arguments: object, **keywords: object) -> object:
-        if remote_code_on_stack() or not isinstance(save_directory, str | os.PathLike):
-            return method(self, save_directory, *arguments, **keywords)
-        directory = exact_path(save_directory)
-        with writing_below(directory):
-            return method(self, directory, *arguments, **keywords)
+def context_of_saver(frame: FrameType) -> PackageContext | None:
+    """The package for which `frame` saves, if it is one of the wrappers made here: what it writes is for that package.
+
+    A library's `save_pretrained` joins and copies what attributes of its receiver name.
+    """
+    if frame.f_globals is globals() and frame.f_code.co_name == "save":
+        return frame.f_locals.get("context")
+    return None
+
+
+def _saver(cls: Any, name: str, context: PackageContext) -> Callable[..., object]:
+    """The saving method `name` of remote class `cls`, its own or inherited, which opens the folder of a user's call.
+
+    What it saves in turn goes below that folder: within a save, no other folder is opened.
+    """
+    own = cls.__dict__.get(name)
+    copies = name == "save_vocabulary" and own is None
+
+    @functools.wraps(own or getattr(cls, name))
+    def save(self: Any, *arguments: Any, **keywords: Any) -> object:
+        act = getattr(super(cls, self), name) if own is None else functools.partial(own, self)
+        given = arguments[0] if arguments else keywords.get("save_directory")
+        with contextlib.ExitStack() as stack:
+            if copies:
+                stack.enter_context(_vocabulary_held(self, context))
+            if isinstance(given, str | os.PathLike) and not is_saving() and not remote_code_on_stack():
+                given = exact_path(given)
+                stack.enter_context(writing_below(given))
+                arguments, keywords = (
+                    ((given, *arguments[1:]), keywords) if arguments else ((), {**keywords, "save_directory": given})
+                )
+            return act(*arguments, **keywords)
 
     # inspect.signature follows __wrapped__, so callers that look at the parameters still see them.
     return save
 
 
-def _inherited_vocabulary(cls: Any, context: PackageContext) -> Callable[..., object]:
-    """A library's `save_vocabulary`, which copies what attributes of a remote tokenizer name.
+@contextlib.contextmanager
+def _vocabulary_held(tokenizer: Any, context: PackageContext) -> Iterator[None]:
+    """While a library's `save_vocabulary` copies the files that a remote tokenizer names, the names stay what they are.
 
-    They are looked at before; `_held` lets only those pass that are the same when the library looks.
+    Raises:
+        GuardViolationError: a file outside the folders of the package, a name that is no plain one, or a computed one.
     """
-
-    @functools.wraps(cls.save_vocabulary)
-    def save_vocabulary(self: Any, *arguments: object, **keywords: object) -> object:
-        _check_vocabulary(self, context)
-        return super(cls, self).save_vocabulary(*arguments, **keywords)
-
-    return save_vocabulary
-
-
-def _check_vocabulary(tokenizer: Any, context: PackageContext) -> None:
-    """The files that a library's `save_vocabulary` copies: from folders of the package, under plain names."""
+    exact: dict[str, str] = {}
     for key, name in dict(_held(tokenizer, "vocab_files_names", context)).items():
-        path = _held(tokenizer, key, context)
-        if os.path.basename(exact_path(name)) != exact_path(name):
+        if type(key) is not str or type(name) is not str or os.path.basename(name) != name:
             raise context.violation(f"save_vocabulary under the name {name!r}", "file-write", "save_vocabulary")
+        path = _held(tokenizer, key, context)
         real = os.path.realpath(exact_path(path)) if isinstance(path, str | os.PathLike) else ""
         if os.path.exists(real) and not context.may_read(real):
             raise context.violation(f"save_vocabulary of {path!r}", "file-read", "save_vocabulary")
+        exact[key] = name
+    namespace = object.__getattribute__(tokenizer, "__dict__")
+    before = {key: namespace[key] for key in ("vocab_files_names",) if key in namespace}
+    namespace["vocab_files_names"] = exact
+    try:
+        yield
+    finally:
+        del namespace["vocab_files_names"]
+        namespace.update(before)
 
 
 def _held(tokenizer: Any, name: str, context: PackageContext) -> Any:
@@ -103,38 +138,71 @@ def _held(tokenizer: Any, name: str, context: PackageContext) -> Any:
 
 
 def watch_savers(cls: type, context: PackageContext) -> None:
-    """Let the saving methods that `cls` defines open the user's folder; what it inherits copies no other vocabulary."""
+    """Let the saving methods of `cls`, its own and those that it inherits from a library, open the user's folder."""
     for name in _SAVERS:
-        method = cls.__dict__.get(name)
-        if isinstance(method, FunctionType):
-            type.__setattr__(cls, name, _opening(method))
-    home = definer(cls, "save_vocabulary")
-    if home is not None and not owns_class(home) and isinstance(home.__dict__["save_vocabulary"], FunctionType):
-        type.__setattr__(cls, "save_vocabulary", _opening(_inherited_vocabulary(cls, context)))
+        home = definer(cls, name)
+        if home is not None and (home is cls or not owns_class(home)) and isinstance(home.__dict__[name], FunctionType):
+            type.__setattr__(cls, name, _saver(cls, name, context))
 
 
 def finisher(context: PackageContext) -> Callable[[type], type]:
     """The innermost decorator of every remote class of one package."""
 
     def finish_class(cls: type) -> type:
+        if helpers.CLASS_MARKER in cls.__dict__:  # of a named tuple, which is made otherwise
+            type.__delattr__(cls, helpers.CLASS_MARKER)
+        if is_made(cls):
+            return cls
+        if issubclass(cls, super):
+            raise GuardViolationError(f"{cls.__qualname__} would speak for any object, as super does")
         register_class(cls)
         refuse_special_slots(cls)
         refuse_half_contexts(cls)
         armour(cls)
         armour_readers(cls)
         armour_constructor(cls)
+        armour_equality(cls)
         watch_savers(cls, context)
         return cls
 
     return finish_class
 
 
-def unguarded_builtins(context: PackageContext) -> dict[str, object]:
-    """The builtins of a package without the guard, whose classes are finished all the same."""
+@final
+class _Marker(Sealed):
+    """Stands first in the body of every remote class, so that the class is finished before anybody is told of it."""
+
+    def __init__(self, finish: Callable[[type], type]) -> None:
+        _FINISHERS[id(self)] = (self, finish)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        type.__delattr__(owner, name)
+        _FINISHERS[id(self)][1](owner)
+
+
+#: By `id`, and alive: remote code may see a marker, and must find nothing on it.
+_FINISHERS: Final[dict[int, tuple[_Marker, Callable[[type], type]]]] = {}
+
+
+def class_builders(context: PackageContext) -> dict[str, object]:
+    """What the bytecode of a class statement finds: Python's own builder, the marker, and the innermost decorator."""
     finish = finisher(context)
 
     def build_class(*arguments: Any, **keywords: Any) -> Any:
-        cls = builtins.__build_class__(*arguments, **keywords)
-        return finish(cls) if isinstance(cls, type) else cls
+        try:
+            return builtins.__build_class__(*arguments, **keywords)
+        except RuntimeError as error:  # before Python 3.12, what `__set_name__` raises is the cause of one
+            if isinstance(error.__cause__, GuardViolationError):
+                raise error.__cause__ from None
+            raise
 
-    return {**vars(builtins), "__build_class__": build_class}
+    return {
+        "__build_class__": build_class,
+        helpers.CLASS_MARKER: _Marker(finish),
+        helpers.FINISH_CLASS: finish,
+    }
+
+
+def unguarded_builtins(context: PackageContext) -> dict[str, object]:
+    """The builtins of a package without the guard, whose classes are finished all the same."""
+    return {**vars(builtins), **class_builders(context)}

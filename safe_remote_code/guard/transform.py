@@ -10,7 +10,7 @@ left as plain bytecode. Rewritten, hence checked when they run, are only
 3. loads of attributes whose danger depends on the receiver (`grammar.CHECKED` and the capability
    table), and of classes (`x.__class__`, `type(x)`), which must not turn out to be metaclasses;
 4. annotations that are, or could come to be, text that `typing` evaluates;
-5. class statements, which get one innermost decorator (`guard finish class`).
+5. class statements, which get a first attribute and an innermost decorator (`finish_class`).
 """
 
 from __future__ import annotations
@@ -52,6 +52,15 @@ def _call(name: str, arguments: list[ast.expr], at: ast.AST) -> ast.Call:
         if not hasattr(node, "lineno"):
             ast.copy_location(node, at)
     return call
+
+
+def finish_class(node: ast.ClassDef) -> None:
+    """Let the class be finished: by its first attribute, before `__init_subclass__` and its kin, and by a decorator."""
+    value = ast.copy_location(ast.Name(helpers.CLASS_MARKER, ast.Load()), node)
+    target = ast.copy_location(ast.Name(helpers.CLASS_MARKER, ast.Store()), node)
+    marker = ast.copy_location(ast.Assign(targets=[target], value=value), node)
+    node.body.insert(int(ast.get_docstring(node, clean=False) is not None), marker)
+    node.decorator_list.append(ast.copy_location(ast.Name(helpers.FINISH_CLASS, ast.Load()), node))
 
 
 def _bound_names(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
@@ -162,7 +171,8 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             return self._plain(node)
         if name == "type":
             return self._type_call(node)
-        if name in _PLAIN_REFLECTION and len(node.args) >= 2 and not node.keywords:
+        spelled_out = not node.keywords and not any(isinstance(item, ast.Starred) for item in node.args)
+        if name in _PLAIN_REFLECTION and len(node.args) >= 2 and spelled_out:
             return self._reflection(node, name)
         return self._plain(node)
 
@@ -285,8 +295,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         self._scopes.pop()
         for parameter in getattr(node, "type_params", []):
             self.visit(parameter)
-        finish = ast.copy_location(ast.Name(helpers.FINISH_CLASS, ast.Load()), node)
-        node.decorator_list.append(finish)
+        finish_class(node)
         return node
 
     def visit_Module(self, node: ast.Module) -> ast.AST:

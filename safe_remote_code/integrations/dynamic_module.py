@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..collector import paused
-from ..errors import RemoteCodeError
+from ..errors import PolicyError, RemoteCodeError
 from ..events import Event, is_logged, tell
 from ..fetch.source import HubOptions
+from ..guard.ownership import owns_callable, owns_class
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
 from ..policy import load_policy
@@ -97,6 +98,11 @@ def get_class_from_dynamic_module(
         with paused():
             module = package.module(ref.path)
         loaded: type = getattr(module, ref.class_name)
+        if not (owns_callable(loaded) or (isinstance(loaded, type) and owns_class(loaded))):
+            # transformers would set attributes of it, on behalf of a configuration file.
+            raise PolicyError(f"{ref.class_name} is not made by this code but imported from a library",
+                              subject=f"{package.context.source}:{ref.path}",
+                              remedy="load the library's class itself, without auto_map")  # fmt: skip
         if is_logged():
             context, name = package.context, f"{ref.path}:{ref.class_name}"
             tell(Event(event="loaded", source=context.source, digest=context.digest, name=name))

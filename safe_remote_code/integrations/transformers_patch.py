@@ -151,6 +151,9 @@ class _Installation:
 
     def _custom_object_save(self, obj: Any, folder: str | os.PathLike[str], config: Any = None) -> Any:
         """As transformers, but the saved code is the verified text, whatever lies on disk."""
+        if obj.__module__ != type(obj).__module__:
+            message = f"an object of {type(obj).__qualname__} names {obj.__module__} as its module"
+            raise LOG.record(RefusedError(message, remedy="do not set __module__ of an instance"))
         package = _package_of(obj)
         if package is not None:
             lay_out(snapshot(module.file for module in package.modules.values()), package.folder)

@@ -60,6 +60,11 @@ def _write(context: PackageContext, arguments: tuple[object, ...]) -> str | None
     return None if path is not None and context.may_write(path) else "file-write"
 
 
+def _mkdir(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
+    path = path_of(arguments[0])
+    return None if path is not None and context.may_make(path) else "file-write"
+
+
 def _move(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
     return _write(context, arguments[:1]) or _write(context, arguments[1:2])
 
@@ -100,6 +105,7 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(MOVES, _move),
     **dict.fromkeys(COPIES, _copy),
     **dict.fromkeys(LISTINGS, _listing),
+    "os.mkdir": _mkdir,
     "open": _open,
     "pickle.find_class": _unpickle,
     "_thread.start_new_thread": _started_thread,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from types import FunctionType, MemberDescriptorType
 from typing import Any, NoReturn
 
 from ...errors import GuardViolationError
 from ...grammar import is_dunder
-from ..ownership import definer, descends_from_own, owns_class, share_kind
+from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, share_kind
 
 
 def armour_readers(cls: type) -> None:
@@ -41,6 +42,26 @@ def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
     return functools.wraps(reader)(read) if isinstance(reader, FunctionType) else read
 
 
+def armour_equality(cls: Any) -> None:
+    """Let an instance of remote class `cls` be equal to what its own `__eq__` says for remote code alone.
+
+    Caches and registries of the whole process (`re`, `functools.lru_cache`, mappings of classes) answer whoever has the
+    hash of a key and is equal to it. Library code that compares such an object with one that is not remote sees what
+    the class was derived from: an exact text, a number, an object that is equal to itself.
+    """
+    own = cls.__dict__.get("__eq__")
+    if own is None or cls.__dict__.get("__hash__") is None:  # what has no hash is no key
+        return
+
+    def __eq__(self: object, other: object) -> Any:
+        asked_by_its_own = is_remote_globals(id(sys._getframe(1).f_globals)) or descends_from_own(type(other))
+        if not asked_by_its_own:
+            return super(cls, self).__eq__(other)
+        return own.__get__(self, type(self))(other) if hasattr(type(own), "__get__") else own(other)
+
+    type.__setattr__(cls, "__eq__", functools.wraps(own)(__eq__) if isinstance(own, FunctionType) else __eq__)
+
+
 def refuse_special_slots(cls: type) -> None:
     """`__slots__` may not make an attribute of a special name, which copying would fill.
 
@@ -52,15 +73,15 @@ def refuse_special_slots(cls: type) -> None:
             raise GuardViolationError(f"slot {name} of {cls.__qualname__} would choose what runs when this is copied")
 
 
-def armour_attribute_map(cls: Any, special: frozenset[str]) -> None:
-    """A configuration's `attribute_map` renames what is asked of it: no name of `special`."""
+def armour_attribute_map(cls: Any) -> None:
+    """A configuration's `attribute_map` renames what is asked of it: no special name."""
     reader = cls.__dict__.get("__getattribute__")
     if reader is None or getattr(reader, "_checked", False):
         return
 
     @functools.wraps(reader)
     def __getattribute__(self: object, key: str) -> Any:
-        return object.__getattribute__(self, key) if key in special else reader(self, key)
+        return object.__getattribute__(self, key) if key[:2] == "__" else reader(self, key)
 
     __getattribute__._checked = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(cls, "__getattribute__", __getattribute__)

@@ -1,10 +1,11 @@
 """Look-ups by computed name in the code of libraries, made for remote code.
 
 Much library code reads `getattr(self, self.name)` or writes `setattr(config, key, value)`, where remote code chose
-object and name. Each library module that is loaded gets a `getattr` and a `setattr` of its own, which do what the
-builtins do, but for remote code (that is: with it on the stack) do not
+object and name. Each library module that is loaded gets a `getattr`, a `setattr` and a `vars` of its own, which do
+what the builtins do, but for remote code (that is: with it on the stack) do not
 
-1. read what leads to frames, code, globals or class internals under a name that the calling function does not spell;
+1. read a special name, or what leads to frames and code, that the calling function does not spell; or show the
+   namespace of a class, function or module;
 2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table, or a
    method that the table lists: whoever got `save_pretrained` so would hold it without our wrapper;
 3. write to a foreign class, function or module, or under a special name.
@@ -23,19 +24,26 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import TYPE_CHECKING, Any, Final
 
 from ...capability import shipped_capabilities
-from ...grammar import INTROSPECTION, WRITABLE, is_dunder
+from ...grammar import CHECKED, INTROSPECTION, READABLE, WRITABLE, is_dunder
 from ...places import PYTHON_FOLDERS_AS_SPELLED
-from ..ownership import PACKAGE_PREFIX, context_on_stack, is_remote_globals, owns_callable, owns_class
+from ..ownership import (
+    PACKAGE_PREFIX,
+    context_on_stack,
+    descends_from_own,
+    is_remote_globals,
+    owns_callable,
+    owns_class,
+)
 from ..receivers import loaded_classes
 from ..refusal import refuse
 
 if TYPE_CHECKING:
     from types import FrameType
 
-_REVEALING: Final = INTROSPECTION | {
-    "__globals__", "__builtins__", "__code__", "__closure__", "__subclasses__", "__func__", "__self__", "__mro__",
-    "__bases__", "__base__", "__loader__", "__spec__",
-}  # fmt: skip
+#: Special names that tell nothing but texts and what the operators of an object do anyway.
+_TELLING: Final = (READABLE - CHECKED) | {"__wrapped__"}
+#: Of an instance of a remote class, which keeps them in order.
+_OF_OWN: Final = frozenset(["__dict__", "__class__"])
 _FOREIGN: Final = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, logging.Logger)
 #: `getattr(torch, device.type)`, in torch and accelerate.
 _DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", "mlu", "musa", "sdaa", "maia", "xla"])
@@ -65,13 +73,14 @@ _CONSTANTS: Final = (int, float, str, bytes, bool, type(None))
 
 _builtin_getattr: Final = builtins.getattr
 _builtin_setattr: Final = builtins.setattr
+_builtin_vars: Final = builtins.vars
 
 
 def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
     if type(name) is not str and isinstance(name, str):
         name = str.__str__(name)  # a subclass may say that it is equal to nothing
-    if name in _REVEALING:
-        _check_read(name)
+    if name[:2] == "__" or name in INTROSPECTION:
+        _check_read(obj, name)
     value = _builtin_getattr(obj, name) if default is _MISSING else _builtin_getattr(obj, name, default)
     if name in _LISTED and not isinstance(value, _CONSTANTS):
         _check_listed(obj, name)
@@ -88,10 +97,24 @@ def _setattr(obj: Any, name: str, value: Any, /) -> None:
     _builtin_setattr(obj, name, value)
 
 
-def _check_read(name: str) -> None:
+def _check_read(obj: object, name: str) -> None:
     caller = sys._getframe(2)
-    if not _spells(caller.f_code, name) and context_on_stack(caller) is not None:
+    if name in _TELLING or not (is_dunder(name) or name in INTROSPECTION) or _spells(caller.f_code, name):
+        return
+    if name in _OF_OWN and descends_from_own(type(obj)):
+        return
+    if context_on_stack(caller) is not None:
         refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
+
+
+def _vars(*arguments: Any) -> Any:
+    if not arguments:
+        return sys._getframe(1).f_locals
+    shown, caller = arguments[0], sys._getframe(1)
+    lazy = isinstance(shown, ModuleType) and _module(caller) in _WRITERS
+    if isinstance(shown, _FOREIGN) and not lazy and context_on_stack(caller) is not None:
+        refuse(f"{_where(caller)} shows the namespace of {shown!r:.60}")
+    return _builtin_vars(*arguments)
 
 
 def _check_listed(obj: object, name: str) -> None:
@@ -181,5 +204,5 @@ def _watch(name: str, namespace: dict[str, Any]) -> None:
         return  # native, a namespace, or the user's own program
     if name in _COUNTED or f"{name}.".startswith(_EXEMPT):
         return
-    if not {"getattr", "setattr"} & namespace.keys():
-        namespace["getattr"], namespace["setattr"] = _getattr, _setattr
+    if not {"getattr", "setattr", "vars"} & namespace.keys():
+        namespace["getattr"], namespace["setattr"], namespace["vars"] = _getattr, _setattr, _vars

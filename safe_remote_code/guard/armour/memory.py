@@ -136,7 +136,7 @@ def armour_classes() -> None:
         if isinstance(cls, type):
             armour(cls)
             if cls.__name__ in ("PretrainedConfig", "PreTrainedConfig"):
-                armour_attribute_map(cls, frozenset([*_PROTOCOLS, *_COPYING]))
+                armour_attribute_map(cls)
     for dotted in _ATTRIBUTE_WRITERS:
         module, _, name = dotted.rpartition(".")
         cls = getattr(sys.modules.get(module), name, None)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _NEVER: Final = (
     "torch.optim.lr_scheduler.LambdaLR.load_state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.load_state_dict",
     "torch.optim.lr_scheduler.LambdaLR.state_dict", "torch.optim.lr_scheduler.MultiplicativeLR.state_dict",
-    "torch.optim.lr_scheduler.CyclicLR.load_state_dict", "yaml.constructor.SafeConstructor.construct_yaml_object",
+    "torch.optim.lr_scheduler.CyclicLR.load_state_dict", "torch.optim.lr_scheduler.CyclicLR.state_dict",
+    "yaml.constructor.SafeConstructor.construct_yaml_object",
     "yaml.constructor.FullConstructor.set_python_instance_state",
     "transformers.models.florence2.processing_florence2.Florence2Processor._construct_prompts",
     "transformers.models.muse_glimmer.processing_muse_glimmer.MuseGlimmerProcessor.replace_video_token",
@@ -170,7 +171,8 @@ def _of_new_names(cls: type, method: Any) -> Any:
     def __init_subclass__(cls: Any, *arguments: Any, **keywords: Any) -> Any:
         module: Any = sys.modules["transformers.cache_utils"]
         for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
-            known = table.get(cls.__dict__.get("_layer_type"))
+            name = cls.__dict__.get("_layer_type")
+            known = table.get(str.__str__(name) if isinstance(name, str) else None)
             if known is not None and owns_class(cls) and not owns_class(known):
                 refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
         return function(cls, *arguments, **keywords)

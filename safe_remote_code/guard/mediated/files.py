@@ -118,6 +118,17 @@ def _copy(context: PackageContext) -> Callable[..., str]:
     return copy
 
 
+def _rmtree(context: PackageContext) -> Callable[..., None]:
+    remove = mediated_call(shutil.rmtree, "write-path", context)
+
+    def rmtree(path: object, ignore_errors: bool = False, **callbacks: object) -> None:
+        if callbacks:  # it is called with functions of `os`
+            raise context.violation("shutil.rmtree takes no callback here", "file-write", "shutil.rmtree")
+        remove(path, bool(ignore_errors))
+
+    return rmtree
+
+
 def replacements(context: PackageContext) -> dict[str, object]:
     """File functions by dotted name."""
     opened, copied = guarded_open(context), _copy(context)
@@ -132,5 +143,5 @@ def replacements(context: PackageContext) -> dict[str, object]:
         replaced[f"os.{name}"] = mediated_call(getattr(os, name), "write-path", context)
     for name in ("replace", "rename"):
         replaced[f"os.{name}"] = mediated_call(getattr(os, name), "write-path", context, all_paths=True)
-    replaced["shutil.rmtree"] = mediated_call(shutil.rmtree, "write-path", context)
+    replaced["shutil.rmtree"] = _rmtree(context)
     return replaced

@@ -6,18 +6,21 @@ library is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, final
 
 from ..context import exact_path
-from ..ownership import owns_callable, owns_class, owns_instance
+from ..ownership import Sealed, owns_callable, owns_class, owns_instance
 from .calls import mediated_call
 from .compiling import refused_setting
 from .scripting import refused_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from ..context import PackageContext
 
@@ -55,6 +58,10 @@ _PLAINLY: Final = (
     "transformers.utils.type_validators.interval", "torch.utils.checkpoint.set_checkpoint_debug_enabled",
     "torch.utils.checkpoint.set_checkpoint_early_stop",
 )  # fmt: skip
+_CONTEXTS: Final = (
+    "transformers.utils.ContextManagers", "transformers.utils.generic.ContextManagers",
+    "transformers.file_utils.ContextManagers",
+)  # fmt: skip
 _PLAIN_KINDS: Final = (int, float, bool, str, type(None))
 
 
@@ -86,11 +93,46 @@ def _save(context: PackageContext) -> Callable[..., object]:
     return save
 
 
+@final
+class _Archive(Mapping[str, object], Sealed):
+    """The arrays of an `.npz`, as `numpy.load` gives them, without the open file behind them."""
+
+    def __init__(self, arrays: dict[str, object]) -> None:
+        self._arrays = arrays
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the arrays."""
+        return list(self._arrays)
+
+    def __getitem__(self, key: str) -> object:
+        return self._arrays[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """There is nothing open."""
+
+
 def _numpy_load(context: PackageContext) -> Callable[..., object]:
     def load(file: object, mmap_mode: object = None, allow_pickle: bool = False, **keywords: object) -> object:
         if mmap_mode is not None or allow_pickle:
             raise context.violation("numpy.load: no mmap_mode, no allow_pickle", "deserialise", "numpy.load")
-        return mediated_call(_real("numpy.load"), "read-path", context)(file, allow_pickle=False)
+        found: Any = mediated_call(_real("numpy.load"), "read-path", context)(file, allow_pickle=False)
+        if not isinstance(found, Mapping):
+            return found
+        with found as archive:  # type: ignore[attr-defined]  # an NpzFile is a context
+            return _Archive({name: archive[name] for name in archive.files})
 
     return load
 
@@ -125,13 +167,19 @@ def _script(context: PackageContext, name: str) -> Callable[..., object]:
 
 def _image(context: PackageContext, name: str) -> Callable[..., object]:
     def load(image: object, *arguments: object, **keywords: object) -> object:
-        texts = [item for item in (image if isinstance(image, list | tuple) else [image]) if isinstance(item, str)]
-        if any(text.startswith(("http://", "https://", "ftp://")) for text in map(str.__str__, texts)):
+        return _real(name)(exact(image), *arguments, **keywords)
+
+    def exact(image: object) -> object:
+        if isinstance(image, list | tuple):
+            return [exact(item) for item in image]
+        if not isinstance(image, str | os.PathLike):
+            return image
+        text = exact_path(image)
+        if text.startswith(("http://", "https://", "ftp://")):
             raise context.violation(f"{name}: an address", "network", name)
-        for text in texts:
-            if len(text) < 4096 and not context.may_read(os.path.realpath(exact_path(text))) and os.path.exists(text):
-                raise context.violation(f"{name}: {text!r} is not inside the model's own folder", "file-read", name)
-        return _real(name)(image, *arguments, **keywords)
+        if len(text) < 4096 and not context.may_read(os.path.realpath(text)) and os.path.exists(text):
+            raise context.violation(f"{name}: {text!r} is not inside the model's own folder", "file-read", name)
+        return text
 
     return load
 
@@ -158,6 +206,15 @@ def _plain(context: PackageContext, name: str) -> Callable[..., object]:
         return _real(name)(*arguments, **keywords)
 
     return call
+
+
+@contextlib.contextmanager
+def _contexts(context_managers: Sequence[AbstractContextManager[object]]) -> Iterator[None]:
+    """`ContextManagers` of transformers, without the `ExitStack` that it shows, which could be left open."""
+    with contextlib.ExitStack() as stack:
+        for manager in context_managers:
+            stack.enter_context(manager)
+        yield
 
 
 def _fx_wrap(function: object) -> object:
@@ -194,6 +251,8 @@ def replacements(
         "torch.jit._script.script": lambda: _script(context, "torch.jit.script"),
         "torch.jit.script_if_tracing": lambda: _script(context, "torch.jit.script_if_tracing"),
     }
+    for name in _CONTEXTS:
+        makers[name] = lambda: _contexts
     for name in _READERS:
         makers[name] = lambda name=name: mediated_call(_real(name), "read-path", context)  # type: ignore[misc]  # bound now
     for name in _WRITERS:

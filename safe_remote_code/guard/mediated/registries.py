@@ -10,12 +10,13 @@ import abc
 import contextlib
 import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..ownership import Sealed, owns_callable, owns_class
+from ..ownership import Sealed, owns_callable, owns_class, owns_instance
 from ..shown import read_only
 from ..writes import write
 
@@ -57,6 +58,7 @@ _DECORATORS: Final = (
 )  # fmt: skip
 
 
+_AUTO: Final = "transformers.models.auto."
 #: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
 _ADDED_TO: Final = {
     "transformers.activations.ACT2CLS": True,
@@ -69,11 +71,12 @@ def guarded_register(
 ) -> Callable[..., object]:
     """`receiver.register`, unable to replace an entry that is not the remote code's."""
 
-    def register(*arguments: Any, **keywords: Any) -> object:
+    def register(*given: Any, **keywords: Any) -> object:
+        arguments, keywords = _in_order(function, given, keywords)
         if isinstance(receiver, abc.ABCMeta) and not owns_class(receiver):
             raise context.violation(f"registering with {receiver.__qualname__}, which it does not own", "monkey-patch")
         if arguments and _is_foreign_entry(receiver, arguments[0]):
-            if "transformers.models.auto." not in f"{getattr(receiver, '__module__', '')}.":
+            if not f"{getattr(function, '__module__', '')}.".startswith(_AUTO):
                 raise context.violation(f"replacing the entry {arguments[0]!r:.80}", "monkey-patch", "register")
             # As a library's own entry deserves: without exist_ok, transformers says that it is taken.
             arguments, keywords = arguments[:2], {}
@@ -83,10 +86,19 @@ def guarded_register(
     return register
 
 
+def _in_order(
+    function: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call as they stand in the signature, whichever were given by name; texts are exact."""
+    bound = inspect.signature(function).bind(*arguments, **keywords)
+    exact = tuple(str.__str__(item) if isinstance(item, str) else item for item in bound.args)
+    return exact, bound.kwargs
+
+
 @contextlib.contextmanager
 def _native_names_kept(receiver: object) -> Iterator[None]:
     """`AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native one is replaced."""
-    if getattr(receiver, "__qualname__", "") != "AutoTokenizer":
+    if not _is_auto(receiver, "AutoTokenizer"):
         yield
         return
     module: Any = sys.modules.get("transformers.models.auto.tokenization_auto")
@@ -103,10 +115,19 @@ def _native_names_kept(receiver: object) -> Iterator[None]:
                 table[name] = entries[name]
 
 
+def _is_auto(receiver: Any, name: str) -> bool:
+    """Whether `receiver` is the Auto class `name`, a subclass of it, or an instance of one."""
+    cls = receiver if isinstance(receiver, type) else type(receiver)
+    mro = type.__getattribute__(cls, "__mro__")
+    return any(base.__name__ == name and base.__module__.startswith(_AUTO) for base in mro)
+
+
 def _is_foreign_entry(receiver: Any, key: object) -> bool:
     if isinstance(key, type):
         return not owns_class(key)
-    if getattr(receiver, "__qualname__", "") == "AutoConfig":
+    if owns_instance(key):
+        return True  # it could say that it is equal to another's
+    if _is_auto(receiver, "AutoConfig"):
         mapping = importlib.import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
         return key in mapping._mapping
     try:
@@ -116,12 +137,22 @@ def _is_foreign_entry(receiver: Any, key: object) -> bool:
     return not (owns_callable(current) or (isinstance(current, type) and owns_class(current)))
 
 
+#: They take texts and classes to write about, and give back the decorator.
+_MAKERS: Final = (
+    "transformers.utils.doc.add_", "transformers.utils.doc.replace_",
+    "transformers.models.auto.configuration_auto.replace_", "torch.onnx.symbolic_helper.parse_args",
+)  # fmt: skip
+#: What a decorator that is called with its settings may be given first.
+_SETTINGS: Final = (int, float, str, list, tuple, dict, set, frozenset, type(None))
+
+
 def _own_only(name: str) -> Callable[..., object]:
     module, _, attribute = name.rpartition(".")
     real = getattr(importlib.import_module(module), attribute)
+    first = "callable" if isinstance(real, type) else next(iter(inspect.signature(real).parameters))
 
     def decorate(*arguments: Any, **keywords: Any) -> object:
-        target = arguments[0] if arguments else keywords.get("cls")
+        target = None if name.startswith(_MAKERS) else arguments[0] if arguments else keywords.get(first)
         _writable(target)
         result = real(*arguments, **keywords)
         if isinstance(target, type | FunctionType) or not callable(result):
@@ -132,7 +163,7 @@ def _own_only(name: str) -> Callable[..., object]:
 
 
 def _writable(target: Any) -> Any:
-    return write(target) if isinstance(target, type | FunctionType) else target
+    return target if isinstance(target, _SETTINGS) else write(target)
 
 
 @final
