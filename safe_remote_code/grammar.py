@@ -83,6 +83,9 @@ CHECKED: Final = frozenset(
 #: May be assigned on an object that the remote code owns.
 WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", "__version__"])
 
+#: Attributes that trusted code calls on any object: what is stored there is marked as remote code's.
+METHODS: Final = frozenset(["forward"])
+
 #: Attributes of frames, code, tracebacks, generators, coroutines (as `inspect` documents them); what changes the
 #: caller's choice of object (a property's setter), or an abstract class for everybody.
 INTROSPECTION: Final = frozenset(

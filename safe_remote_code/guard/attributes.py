@@ -21,12 +21,12 @@ from types import (
 from typing import TYPE_CHECKING, Final, final
 
 from ..capability import shipped_capabilities
-from ..grammar import CHECKED, is_dunder, refused_attribute
+from ..grammar import CHECKED, METHODS, is_dunder, refused_attribute
 from . import by_hand, ownership
 from .facade import Facade
 from .formats import checked_format
 from .kinds import class_of
-from .mediated.calls import mediated_call
+from .mediated.calls import mediated_call, method_of
 from .mediated.registries import guarded_register
 from .ownership import definer, owns_callable, owns_class
 from .receivers import FORWARDERS, behind, is_forwarded, is_of_class, is_one_of
@@ -54,7 +54,7 @@ class Attributes:
 
     def builtins(self) -> dict[str, Callable[..., object]]:
         """Checked `getattr`, `hasattr`, `setattr` and `delattr`."""
-        load, plain = self.load, self._is_plain
+        load, plain, context = self.load, self._is_plain, self._context
 
         def guarded_getattr(receiver: object, name: str, default: object = _MISSING) -> object:
             if plain(name):
@@ -73,7 +73,8 @@ class Attributes:
 
         def guarded_setattr(receiver: object, name: str, value: object) -> None:
             key = check_name(name, store=True)
-            setattr(write_namespace(receiver) if key == "__dict__" else write(receiver), key, value)
+            target = write_namespace(receiver) if key == "__dict__" else write(receiver)
+            setattr(target, key, method_of(value, context) if key in METHODS else value)
 
         def guarded_delattr(receiver: object, name: str) -> None:
             key = check_name(name, store=True)

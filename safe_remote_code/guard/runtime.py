@@ -11,7 +11,8 @@ from .attributes import Attributes
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .kinds import GuardedType, class_of, type_of
-from .mediated import files, libraries, reflection, registries, system
+from .mediated import deferred, files, libraries, reflection, registries, system
+from .mediated.calls import method_of
 from .saving import class_builders
 from .tombstone import Tombstone
 from .writes import held_open, write, write_namespace
@@ -33,6 +34,7 @@ class Runtime:
         # os, sys and importlib replacements exist already; torch's are made when first asked for.
         fixed = (
             files.replacements(context)
+            | deferred.replacements(context)
             | system.replacements(context, self._import_by_name)
             | reflection.replacements(self._import_by_name, self._attributes.load)
         )
@@ -45,9 +47,11 @@ class Runtime:
         self.builtins = self._builtins(fixed["builtins.open"])
 
     def _builtins(self, guarded_open: object) -> dict[str, object]:
+        context = self._context
         _constant_for_compilers(self._import, self._import_from)
         return {
             **plain_builtins(),
+            **deferred.builtins(context),
             **{name: Tombstone(f"builtins.{name}", self._context.source) for name in BURIED},
             **self._attributes.builtins(),
             "open": guarded_open,
@@ -63,6 +67,7 @@ class Runtime:
             helpers.ANNOTATION: self._annotation,
             **class_builders(self._context),
             helpers.HELD_OPEN: held_open,
+            helpers.METHOD: lambda value: method_of(value, context),
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,
             helpers.SETATTR: setattr,

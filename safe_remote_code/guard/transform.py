@@ -26,6 +26,7 @@ from ..finding import Finding
 from ..grammar import (
     CHECKED,
     DEFINABLE,
+    METHODS,
     NODES,
     is_dunder,
     refused_attribute,
@@ -158,6 +159,17 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             self.error(node, f"augmented assignment to attribute {node.target.attr}")
         return self._plain(node)
 
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """`module.forward = value`: trusted code will call it, on whatever object it was put."""
+        names = {part.attr for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Attribute)}
+        plain = all(isinstance(target, ast.Attribute | ast.Name) for target in node.targets)
+        node = self._plain(node)  # type: ignore[assignment]  # same class comes back
+        if names & METHODS:
+            if not plain:
+                self.error(node, "forward is assigned on its own, not as part of another target")
+            node.value = _call(helpers.METHOD, [node.value], node)
+        return node
+
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         """Items are plain: what a container holds was handed over by other checks."""
         return self._plain(node)
@@ -186,7 +198,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
     def _reflection(self, node: ast.Call, name: str) -> ast.AST:
         key = node.args[1]
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
-        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)) or key.value in self._checked:
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)) or key.value in self._checked | METHODS:
             return node
         attribute = key.value
         why = refused_attribute_store(attribute) if name == "setattr" else refused_attribute(attribute)
@@ -342,7 +354,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     # -- forms that RestrictedPython wraps or refuses, and that are plain here -----------------
 
-    visit_Assign = visit_For = _plain
+    visit_For = _plain
     visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _plain
     visit_MatchSequence = visit_MatchOr = _plain
 

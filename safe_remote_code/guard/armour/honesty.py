@@ -81,7 +81,7 @@ def armour_attribute_map(cls: Any) -> None:
 
     @functools.wraps(reader)
     def __getattribute__(self: object, key: str) -> Any:
-        return object.__getattribute__(self, key) if key[:2] == "__" else reader(self, key)
+        return super(cls, self).__getattribute__(key) if key[:2] == "__" else reader(self, key)
 
     __getattribute__._checked = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(cls, "__getattribute__", __getattribute__)

@@ -5,7 +5,7 @@ object and name. Each library module that is loaded gets a `getattr`, a `setattr
 what the builtins do, but for remote code (that is: with it on the stack) do not
 
 1. read a special name, or what leads to frames and code, that the calling function does not spell; or show the
-   namespace of a class, function or module;
+   namespace of a module, or what is special in that of a class or function;
 2. hand out a module, but for the device modules that torch itself looks up, or a sink of the capability table, or a
    method that the table lists: whoever got `save_pretrained` so would hold it without our wrapper;
 3. write to a foreign class, function or module, or under a special name.
@@ -111,10 +111,14 @@ def _vars(*arguments: Any) -> Any:
     if not arguments:
         return sys._getframe(1).f_locals
     shown, caller = arguments[0], sys._getframe(1)
-    lazy = isinstance(shown, ModuleType) and _module(caller) in _WRITERS
-    if isinstance(shown, _FOREIGN) and not lazy and context_on_stack(caller) is not None:
+    namespace = _builtin_vars(shown)
+    if not isinstance(shown, _FOREIGN) or context_on_stack(caller) is None:
+        return namespace
+    if isinstance(shown, ModuleType):
+        if _module(caller) in _WRITERS:
+            return namespace
         refuse(f"{_where(caller)} shows the namespace of {shown!r:.60}")
-    return _builtin_vars(*arguments)
+    return {name: value for name, value in namespace.items() if not is_dunder(name)}
 
 
 def _check_listed(obj: object, name: str) -> None:

@@ -84,6 +84,11 @@ def reads_when_made(cls: type) -> bool:
     return any(issubclass(cls, known) for known in _CLASSES)
 
 
+def opens_when_made(cls: type) -> bool:
+    """Whether making an instance of `cls` opens a path that it is given: native readers, and tokenizers."""
+    return reads_when_made(cls) or any(base.__name__ == "PreTrainedTokenizerBase" for base in cls.__mro__)
+
+
 def _asking(cls: type, count: int) -> Any:
     def __init__(self: object, *arguments: object, **keywords: object) -> None:
         for value in (*arguments[:count], *(keywords.get(name) for name in _KEYWORDS)):

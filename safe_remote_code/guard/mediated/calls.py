@@ -13,9 +13,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..context import downloading_own_files, exact_path
+from ..ownership import descends_from_own, owns_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,21 @@ def mediated_call(
     return call
 
 
+def marked_call(function: Callable[..., object], context: PackageContext) -> Callable[..., object]:
+    """`function`, whose call counts as remote code's; in words that torch.compile follows."""
+
+    def call(*arguments: object, **keywords: object) -> object:
+        _ = context  # the monitor reads it off the frame
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def method_of(value: Any, context: PackageContext) -> Any:
+    """`value`, for an attribute that trusted code calls on any object (`module.forward = value`)."""
+    return marked_call(value, context) if callable(value) and not owns_callable(value) else value
+
+
 #: What the parameter that takes the path is called where a signature does not say which one is first.
 _PATH_NAMES: Final = frozenset(
     [
@@ -125,11 +141,20 @@ def _argument(
         # As an exact list: a class of remote code may hold something else next time.
         return [_argument(item, kind, context, function, first=first) for item in list(value)]
     if not isinstance(value, str | os.PathLike):
+        if first and _names_descriptor(value, function):
+            raise context.violation(f"{_name(function)}: a {type(value).__name__} for a path", _capability(kind))
         return value
     text = exact_path(value)
     if first or os.sep in text or text in (".", "..", "~"):
         _check(text, kind, context, function)
     return text if isinstance(value, str) else PurePath(text)
+
+
+def _names_descriptor(value: object, function: Callable[..., object]) -> bool:
+    """Whether native code would use a descriptor: a number, or an object of remote code that tells one."""
+    if isinstance(value, int):
+        return not isinstance(function, FunctionType | MethodType)
+    return descends_from_own(type(value)) and hasattr(type(value), "fileno")
 
 
 def _check(path: str | PurePath, kind: PathKind, context: PackageContext, function: Callable[..., object]) -> None:

@@ -93,7 +93,11 @@ def _full_argument_spec(func: Any) -> inspect.FullArgSpec:
     if not _is_honest(func):
         raise TypeError("unsupported callable")
     found = inspect.getfullargspec(func)
-    return found._replace(annotations={name: _shown(value) for name, value in found.annotations.items()})
+    return found._replace(
+        annotations={name: _shown(value) for name, value in found.annotations.items()},
+        defaults=found.defaults and tuple(map(_shown, found.defaults)),
+        kwonlydefaults=found.kwonlydefaults and {name: _shown(value) for name, value in found.kwonlydefaults.items()},
+    )
 
 
 def _of_source(function: Callable[[Any], object]) -> Callable[[Any], object]:
