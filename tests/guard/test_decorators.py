@@ -8,6 +8,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
@@ -16,9 +17,12 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from safe_remote_code.capability import shipped_capabilities
+from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard.context import PackageContext
 from safe_remote_code.guard.mediated import registries
 from safe_remote_code.policy import load_policy
+
+from .test_withheld import _module
 
 _LOADED = (
     "torch.onnx.symbolic_helper", "torch.utils.hooks", "torch.utils.checkpoint", "torch.nn.attention.flex_attention",
@@ -70,3 +74,39 @@ def test_what_writes_to_a_function_of_its_caller_is_replaced() -> None:
 
 def _no_module(path: str) -> ModuleType:
     raise KeyError(path)
+
+
+#: As models for transformers 5 are written: one decorator above others, and words that the library fills in.
+_STACK = '''
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.utils import auto_docstring
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+
+class Model(PreTrainedModel):
+    config_class = PretrainedConfig
+
+    @auto_docstring
+    @can_return_tuple
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(self, input_ids=None, pixel_values=None, **kwargs):
+        r"""
+        pixel_values (`torch.Tensor`):
+            The picture, as {image_processor_class} and {processor_class} make it.
+        """
+        return input_ids
+
+
+def foreign():
+    return auto_docstring(can_return_tuple)
+'''
+
+
+def test_decorators_of_the_library_stand_above_each_other(tmp_path: Path) -> None:
+    pytest.importorskip("transformers.utils.output_capturing")
+    module = _module(tmp_path, _STACK)
+    assert "pixel_values" in module.Model.forward.__doc__
+    with pytest.raises(GuardViolationError, match="may not change function can_return_tuple"):
+        module.foreign()

@@ -57,7 +57,7 @@ _DECORATORS: Final = (
     "accelerate.hooks.add_hook_to_module", "accelerate.hooks.remove_hook_from_module",
     "accelerate.hooks.remove_hook_from_submodules",
 )  # fmt: skip
-
+_MOST_DECORATORS: Final = 20
 
 _AUTO: Final = "transformers.models.auto."
 #: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
@@ -164,7 +164,19 @@ def _own_only(name: str) -> Callable[..., object]:
 
 
 def _writable(target: Any) -> Any:
-    return target if isinstance(target, _SETTINGS) else write(target)
+    return target if isinstance(target, _SETTINGS) or _wraps_own(target) else write(target)
+
+
+def _wraps_own(function: object) -> bool:
+    """Whether `function` is what decorators of libraries made around a function of remote code.
+
+    Their `functools.wraps` says so; remote code cannot write `__wrapped__` to a function that it does not own.
+    """
+    for _ in range(_MOST_DECORATORS):
+        if owns_callable(function):
+            return True
+        function = vars(function).get("__wrapped__") if isinstance(function, FunctionType) else None
+    return False
 
 
 @final

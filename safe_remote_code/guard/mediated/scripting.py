@@ -57,7 +57,10 @@ def _type_texts(text: str) -> Iterator[str]:
         elif isinstance(node, ast.FunctionDef) and node.returns is not None:
             yield from _names(node.returns)
         elif isinstance(node, ast.Subscript):
-            yield from (part.id for part in ast.walk(node.slice) if isinstance(part, ast.Name))
+            # `TABLE[type(x)]` and the like: a type is no call, and TorchScript does not look its function up.
+            parts = list(ast.walk(node.slice))
+            called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
+            yield from (part.id for part in parts if isinstance(part, ast.Name) and id(part) not in called)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _TYPE_TEXT.fullmatch(node.value):
             yield node.value
 
