@@ -31,6 +31,13 @@ _HEADER: Final = (
 )
 
 
+def is_source(text: str) -> bool:
+    """Whether `text` can stand as the source of an entry."""
+    return text.startswith(("hub:", "local:")) and not any(
+        ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in text
+    )
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPackage:
@@ -43,9 +50,7 @@ class LockedPackage:
     capabilities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.source.startswith(("hub:", "local:")) or any(
-            ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in self.source
-        ):
+        if not is_source(self.source):
             raise ValueError("a source is hub:OWNER/NAME or local:NAME")
         if self.commit is not None and not is_commit(self.commit):
             raise ValueError("a commit is 40 hex digits")

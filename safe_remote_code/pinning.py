@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .analyse import analyse
+from .errors import RefusedError
 from .fetch import fetch
 from .fetch.entry_points import offered_entries, references
-from .lockfile import LockedPackage
+from .lockfile import LockedPackage, is_source
 
 if TYPE_CHECKING:
     from .fetch import Source
@@ -42,6 +43,9 @@ def locked_package(source: Source, extra_entries: tuple[str, ...] = ()) -> tuple
     Raises:
         RefusedError, FetchError: the code could not be read, or there is none.
     """
+    if not is_source(str(source.repo)):
+        why = "a lock cannot hold this name: it has bytes that are not UTF-8, or control characters"
+        raise RefusedError(why, subject=str(source.repo), remedy="rename the directory")
     extra_paths = tuple(f"{entry.rpartition('.')[0]}.py" for entry in extra_entries)
     paths, own = entry_roots(source)
     whole = fetch(source, sorted({*paths, *extra_paths}))

@@ -161,7 +161,8 @@ def _compare(repo: RepoSource, package: LockedPackage) -> _Match:
 
 def _proven(match: _Match, pin: str) -> bool:
     """Whether the loader's proof holds for every module with an approved class; each failure is told."""
-    source, package, good = match.source, match.package, True
+    source, package = match.source, match.package
+    told: list[Text] = []
     for entry in _entries(source, package):
         path = f"{entry.rpartition('.')[0]}.py"
         ref = ModuleRef(source=source.repo, path=path, class_name=entry.rpartition(".")[2])
@@ -170,9 +171,11 @@ def _proven(match: _Match, pin: str) -> bool:
         except MissingFileError:
             continue  # counted as missing, or absent from a checkpoint
         except RemoteCodeError as error:
-            tell(next(error_lines(error)))  # the remedy comes once, at the end
-            good = False
-    return good
+            line = next(error_lines(error))  # the remedy comes once, at the end
+            if line not in told:  # one file that changed fails every module that imports it
+                tell(line)
+            told.append(line)
+    return not told
 
 
 def _entries(source: Source, package: LockedPackage) -> Iterator[str]:

@@ -181,3 +181,11 @@ def test_a_repository_without_code_is_refused() -> None:
 def test_a_revision_of_a_directory_is_wrong_usage() -> None:
     repository(Path("plain"))
     assert run("pin", "plain", "--revision", "main").exit_code == 2
+
+
+def test_a_directory_whose_name_no_lock_can_hold_is_refused() -> None:
+    for name in ("two\nlines", "not \udcff utf-8"):
+        result = run("pin", repository(Path(name)))
+        assert result.exit_code == 1
+        assert "a lock cannot hold this name" in result.stderr
+    assert not Path("remote-code.lock").exists()

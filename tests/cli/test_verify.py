@@ -41,6 +41,19 @@ def test_a_changed_file_is_named(pinned: Path) -> None:
     assert "--update" in result.stderr
 
 
+def test_one_change_that_fails_several_modules_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    second = "from .modeling_plain import PlainModel\n\n\nclass Second(PlainModel):\n    pass\n"
+    config = {"auto_map": {"AutoModel": "modeling_plain.PlainModel", "AutoModelForCausalLM": "second.Second"}}
+    folder = repository(tmp_path / "two", {"modeling_plain.py": PLAIN, "second.py": second}, config)
+    assert run("pin", folder).exit_code == 0
+    (folder / "modeling_plain.py").write_text(PLAIN + "# more\n")
+    result = run("verify", folder)
+    assert result.exit_code == 1
+    assert result.stderr.count("error: ") == 1
+
+
 def test_a_missing_file_is_named(pinned: Path) -> None:
     (pinned / "helper.py").unlink()
     result = run("verify", pinned)
