@@ -9,6 +9,7 @@ Identifiers need no normalising here: CPython's parser has already put them in N
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 Verdict = Literal["allowed", "refused"]
@@ -102,12 +103,14 @@ INTROSPECTION: Final = frozenset(
 )
 
 
-#: Names that trusted code acts upon: transformers loads native kernels of any Hub repository that a
-#: class lists here, whatever `trust_remote_code` says (modeling_utils, `allow_all_kernels`); scipy executes the text.
+#: What a class lists here transformers loads as a native kernel of the Hub, whatever `trust_remote_code` says
+#: (modeling_utils, `allow_all_kernels`): names of implementations, or kernels of an organisation that it trusts.
+KERNELS: Final = "_compatible_flash_implementations"
+_TRUSTED_KERNEL: Final = re.compile(r"(kernels-community/)?[\w-]+(@[\w.-]+)?")
+#: Names that trusted code acts upon: transformers loads native kernels; scipy executes the text.
 _ACTED_UPON: Final = frozenset(
-    ["_compatible_flash_implementations", "_attn_implementation_internal", "_experts_implementation_internal",
-     "_parse_arg_template"]
-)  # fmt: skip
+    ["_attn_implementation_internal", "_experts_implementation_internal", "_parse_arg_template"]
+)
 
 
 def is_dunder(name: str) -> bool:
@@ -128,9 +131,20 @@ def refused_attribute_store(name: str) -> str | None:
     """Why no code may assign or delete an attribute of this name, or None."""
     if name in INTROSPECTION or (is_dunder(name) and name not in WRITABLE):
         return "is a special attribute that may not be assigned"
-    if name in _ACTED_UPON:
+    if name in _ACTED_UPON or name == KERNELS:
         return "makes trusted code load native code or execute text"
     return None
+
+
+def refused_kernels(names: object) -> str | None:
+    """Why a class may not list these `KERNELS`, or None."""
+    if names is None:
+        return None
+    plain = type(names) in (list, tuple) and all(
+        type(name) is str and _TRUSTED_KERNEL.fullmatch(name)
+        for name in names  # type: ignore[attr-defined]  # a list or tuple
+    )
+    return None if plain else "lists kernels other than those of kernels-community"
 
 
 def refused_variable(name: str) -> str | None:

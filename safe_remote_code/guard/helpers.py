@@ -18,6 +18,7 @@ WRITE: Final = "guard write"
 WRITE_NAMESPACE: Final = "guard write namespace"
 ANNOTATION: Final = "guard annotation"
 METHOD: Final = "guard method"
+METACLASS: Final = "guard metaclass"
 HELD_OPEN: Final = "guard held open"
 #: Of the form of a special name: `enum` takes it for no member.
 CLASS_MARKER: Final = "__guard class marker__"

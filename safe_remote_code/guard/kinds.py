@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import operator
 import typing
 from types import ModuleType
@@ -61,6 +62,28 @@ class _TypeMeta(type):
 
     def __subclasscheck__(cls, subclass: type) -> bool:
         return issubclass(subclass, type)
+
+
+@final
+class _Abstract(Sealed):
+    """`abc.ABCMeta`, as remote code sees it: to be named in a class statement, and nothing else."""
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, abc.ABCMeta)
+
+
+ABSTRACT: Final = _Abstract()
+
+
+def metaclass(value: object) -> type:
+    """The metaclass that a class statement names.
+
+    Raises:
+        GuardViolationError: any but `abc.ABCMeta`, which runs code of its own for every class below.
+    """
+    if value is not ABSTRACT:
+        refuse("a class may not choose its metaclass, but for abc.ABCMeta")
+    return abc.ABCMeta
 
 
 @final

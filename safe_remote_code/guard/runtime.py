@@ -10,8 +10,8 @@ from .annotations import inert
 from .attributes import Attributes
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
-from .kinds import GuardedType, class_of, type_of
-from .mediated import deferred, files, libraries, reflection, registries, system
+from .kinds import GuardedType, class_of, metaclass, type_of
+from .mediated import decorators, deferred, files, libraries, reflection, registries, system
 from .mediated.calls import method_of
 from .saving import class_builders
 from .tombstone import Tombstone
@@ -41,6 +41,7 @@ class Runtime:
         makers: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
             **libraries.replacements(context, self._import_by_name),
+            **decorators.replacements(context),
             **registries.replacements(context),
         }
         self._facades = Facades(context.granted, makers)
@@ -62,6 +63,7 @@ class Runtime:
             helpers.ATTRIBUTE: self._attributes.load,
             helpers.CLASS_OF: class_of,
             helpers.TYPE_OF: type_of,
+            helpers.METACLASS: metaclass,
             helpers.WRITE: write,
             helpers.WRITE_NAMESPACE: write_namespace,
             helpers.ANNOTATION: self._annotation,

@@ -23,12 +23,13 @@ from .armour.honesty import (
     armour_constructor,
     armour_equality,
     armour_readers,
+    fix_kernels,
     refuse_half_contexts,
     refuse_special_slots,
 )
 from .armour.memory import armour
 from .context import exact_path, is_saving, writing_below
-from .mediated import calls
+from .mediated import calls, deferred
 from .ownership import Sealed, context_of_thread, definer, is_made, is_remote_globals, owns_class, register_class
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def finisher(context: PackageContext) -> Callable[[type], type]:
         armour_readers(cls)
         armour_constructor(cls)
         armour_equality(cls)
+        fix_kernels(cls)
         watch_savers(cls, context)
         return cls
 
@@ -205,4 +207,4 @@ def class_builders(context: PackageContext) -> dict[str, object]:
 
 def unguarded_builtins(context: PackageContext) -> dict[str, object]:
     """The builtins of a package without the guard, whose classes are finished all the same."""
-    return {**vars(builtins), **class_builders(context)}
+    return {**vars(builtins), **deferred.builtins(context), **class_builders(context)}

@@ -292,16 +292,18 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """No metaclass of its own; one innermost decorator of ours."""
+        """No metaclass but `abc.ABCMeta`; a marker and an innermost decorator of ours."""
         self.check_name(node, node.name)
         if is_dunder(node.name):
             self.error(node, f"class name {node.name}")
-        for keyword in node.keywords:
-            if keyword.arg is None or keyword.arg == "metaclass":
-                self.error(node, "a class may not choose its metaclass")
+        if any(keyword.arg is None for keyword in node.keywords):
+            self.error(node, "keywords of a class are spelled out, so that none is its metaclass")
         node.decorator_list = [self.visit(item) for item in node.decorator_list]  # type: ignore[misc]  # expressions
         node.bases = [self.visit(item) for item in node.bases]  # type: ignore[misc]  # expressions
         node.keywords = [self.visit(item) for item in node.keywords]  # type: ignore[misc]  # keywords
+        for keyword in node.keywords:
+            if keyword.arg == "metaclass":
+                keyword.value = _call(helpers.METACLASS, [keyword.value], keyword)
         self._scopes.append("class")
         node.body = self._body(node.body)
         self._scopes.pop()

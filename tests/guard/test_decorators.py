@@ -1,4 +1,4 @@
-"""Granted functions that write to a function or class of their caller are replaced: `registries._DECORATORS` is complete."""
+"""Granted functions that write to a function or class of their caller are replaced: `decorators._DECORATORS` is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytest.importorskip("transformers")
 from safe_remote_code.capability import shipped_capabilities
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard.context import PackageContext
-from safe_remote_code.guard.mediated import registries
+from safe_remote_code.guard.mediated import decorators
 from safe_remote_code.policy import load_policy
 
 from .test_withheld import _module
@@ -65,7 +65,7 @@ def test_what_writes_to_a_function_of_its_caller_is_replaced() -> None:
         importlib.import_module(name)
     context = PackageContext(source="x", digest="", granted=load_policy("default").granted("x"), load=_no_module)
     replaced = set()
-    for name in registries.replacements(context):
+    for name in decorators.replacements(context):
         module, _, attribute = name.rpartition(".")
         if module in sys.modules:
             replaced.add(id(vars(sys.modules[module]).get(attribute)))

@@ -10,6 +10,9 @@ Why it matters
     by one binding form that their authors forgot (CVE-2026-55830: a positional-only parameter named like
     a guard hook).
 
+    Likewise ``_compatible_flash_implementations``, which lists native kernels for transformers to load: plain names
+    and kernels of ``kernels-community`` only.
+
 Example
     ``def f(__builtins__, /): ...``
 
@@ -22,7 +25,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ...grammar import is_dunder, refused_binding, refused_variable
+from ...grammar import KERNELS, is_dunder, refused_binding, refused_kernels, refused_variable
 from ..context import Rule
 
 if TYPE_CHECKING:
@@ -56,11 +59,26 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
                 return ()
             why = refused_variable(name)
             return [context.finding(node, RULE.id, f"{name} {why}", name=name)] if why else ()
-    return [
+    found = [
         context.finding(node, RULE.id, f"{name} {why}", name=name)
         for name in _bound(node)
         if (why := _refused(node, name))
     ]
+    return found + list(_kernels(node, context)) if isinstance(node, ast.ClassDef) else found
+
+
+def _kernels(node: ast.ClassDef, context: Context) -> Iterator[Finding]:
+    """Kernels that a class lists must be a literal list that `grammar.refused_kernels` lets pass."""
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        if any(isinstance(target, ast.Name) and target.id == KERNELS for target in targets) and value is not None:
+            try:
+                why = refused_kernels(ast.literal_eval(value))
+            except ValueError:
+                why = "is not a literal list"
+            if why:
+                yield context.finding(statement, RULE.id, f"{KERNELS} {why}", name=KERNELS)
 
 
 def _refused(node: ast.AST, name: str) -> str | None:

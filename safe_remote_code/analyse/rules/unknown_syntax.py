@@ -2,7 +2,8 @@
 
 What
     A syntax node that `grammar.NODES` refuses (coroutines, ``except*``, class and mapping patterns, type
-    parameters) or does not know, and class statements that choose their metaclass or take ``**keywords``.
+    parameters) or does not know, and class statements that choose a metaclass other than ``abc.ABCMeta`` or take
+    ``**keywords``.
 
 Why it matters
     New syntax reads attributes and runs code in ways that older checks do not see: ``match`` class patterns
@@ -46,6 +47,11 @@ def _refused(node: ast.AST, context: Context) -> Finding:
     return context.finding(node, RULE.id, f"{name}: {NODES.get(name) or 'is not known to this version'}")
 
 
+def _is_abstract(value: ast.expr, context: Context) -> bool:
+    meant = context.meaning(value)
+    return meant.complete and set(meant.names) == {"abc.ABCMeta"}
+
+
 def check(node: ast.AST, context: Context) -> Sequence[Finding]:
     """Refuse what the table does not allow."""
     if node.__class__.__name__ not in _ALLOWED:
@@ -56,7 +62,7 @@ def check(node: ast.AST, context: Context) -> Sequence[Finding]:
         return [
             context.finding(keyword, RULE.id, "a class may not choose its metaclass", remedy="derive from abc.ABC")
             for keyword in node.keywords
-            if keyword.arg in (None, "metaclass")
+            if keyword.arg is None or (keyword.arg == "metaclass" and not _is_abstract(keyword.value, context))
         ]
     return [_refused(item, context) for item in _operators(node) if item.__class__.__name__ not in _ALLOWED]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import sys
 from types import FunctionType, MemberDescriptorType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from ...errors import GuardViolationError
-from ...grammar import is_dunder
+from ...grammar import KERNELS, is_dunder, refused_kernels
 from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, share_kind
 
 
@@ -60,6 +61,33 @@ def armour_equality(cls: Any) -> None:
         return own.__get__(self, type(self))(other) if hasattr(type(own), "__get__") else own(other)
 
     type.__setattr__(cls, "__eq__", functools.wraps(own)(__eq__) if isinstance(own, FunctionType) else __eq__)
+
+
+@final
+class _Fixed:
+    """A data descriptor: the attribute is what its class says, whatever the instance holds."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        return self._value
+
+    def __set__(self, instance: object, value: object) -> NoReturn:
+        raise GuardViolationError(f"{KERNELS} of an instance may not be set")
+
+
+def fix_kernels(cls: Any) -> None:
+    """The native kernels that remote class `cls` lists are looked at once, and stay the same.
+
+    Raises:
+        GuardViolationError: it lists others than those of kernels-community.
+    """
+    if isinstance(definer(cls, KERNELS), type) and not isinstance(inspect.getattr_static(cls, KERNELS), _Fixed):
+        names = getattr(cls, KERNELS)
+        if why := refused_kernels(names):
+            raise GuardViolationError(f"{cls.__qualname__} {why}")
+        type.__setattr__(cls, KERNELS, _Fixed(None if names is None else tuple(names)))
 
 
 def refuse_special_slots(cls: type) -> None:

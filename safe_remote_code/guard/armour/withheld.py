@@ -31,6 +31,10 @@ _NEVER: Final = (
     "transformers.models.muse_spark.processing_muse_spark.MuseSparkProcessor.replace_video_token",
     "yaml.constructor.FullConstructor.find_python_module", "yaml.constructor.FullConstructor.find_python_name",
 )  # fmt: skip
+#: They put a context where nobody may ever close it: for code that uses them itself, not for what a library does.
+_NOT_DIRECTLY: Final = tuple(
+    f"contextlib._BaseExitStack.{name}" for name in ("enter_context", "push", "callback", "pop_all")
+)
 #: They look up what attributes of their receiver name, or write to it.
 _OF_INSTANCES: Final = (
     "transformers.processing_utils._LazyAutoProcessorMapping.__getitem__",
@@ -54,6 +58,16 @@ def _never(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **keywords: Any) -> Any:
         if context_on_stack(sys._getframe(1)) is not None:
             refuse(f"{method.__qualname__} for remote code")
+        return method(*arguments, **keywords)
+
+    return call
+
+
+def _not_directly(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if context_of_globals(id(sys._getframe(1).f_globals)) is not None:
+            refuse(f"{method.__qualname__} by remote code")
         return method(*arguments, **keywords)
 
     return call
@@ -184,6 +198,8 @@ def withhold_methods() -> None:
     """Put the question before the methods of the libraries that are loaded."""
     for dotted in _NEVER:
         _ask(dotted, _never)
+    for dotted in _NOT_DIRECTLY:
+        _ask(dotted, _not_directly)
     for dotted in _OF_INSTANCES:
         _ask(dotted, _of_instance)
     _ask("transformers.cache_utils.CacheLayerMixin.__init_subclass__", _of_new_names)

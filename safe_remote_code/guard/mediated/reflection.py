@@ -24,7 +24,7 @@ from types import (
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..annotations import inert, resolved, without_text
-from ..kinds import GuardedType
+from ..kinds import ABSTRACT, GuardedType
 from ..ownership import Sealed, is_remote_globals, owns_callable, owns_class
 from ..stand_ins import shown_class
 from ..writes import write
@@ -197,6 +197,7 @@ def replacements(import_module: Callable[[str, str | None], object], read: Reade
 
     hints, named, typed = _type_hints(read), _Fields(typing.NamedTuple), _Fields(typing.TypedDict)
     return {
+        "abc.ABCMeta": ABSTRACT,
         "importlib.import_module": by_name,
         "torch.get_device_module": device_module,
         "functools.wraps": wraps,

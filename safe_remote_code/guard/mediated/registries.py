@@ -1,7 +1,7 @@
-"""Library functions that change what they are given, or a registry of the whole process.
+"""Registries of the whole process, to which remote code may add what it owns.
 
 `AutoConfig.register` and the like keep working for what the remote code owns; they cannot replace
-an entry that it does not own. Decorators that write to their argument take only its own.
+an entry that it does not own.
 """
 
 from __future__ import annotations
@@ -13,51 +13,15 @@ import importlib
 import inspect
 import sys
 from collections.abc import Mapping
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..ownership import Sealed, owns_callable, owns_class, owns_instance
 from ..shown import read_only
-from ..writes import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..context import PackageContext
-
-#: Decorators, or makers of decorators, that set attributes of what they decorate.
-_DECORATORS: Final = (
-    "dataclasses.dataclass", "typing.final", "typing.no_type_check", "typing.runtime_checkable",
-    "typing_extensions.final", "typing_extensions.runtime_checkable", "typing_extensions.deprecated",
-    "typing_extensions.override", "functools.total_ordering", "torch.jit.ignore", "torch.jit.unused",
-    "torch.jit.export", "torch._jit_internal._copy_to_script_wrapper",
-    "typing.dataclass_transform", "typing_extensions.dataclass_transform", "torch.utils.hooks.unserializable_hook",
-    "torch.onnx.symbolic_helper.parse_args", "transformers.utils.generic.filter_out_non_signature_kwargs",
-    "torch.utils._pytree.register_pytree_node", "torch.utils._pytree._register_pytree_node",
-    "torch.utils._pytree.register_dataclass", "transformers.utils.generic._register_model_output_pytree_node",
-    "torch.utils._pytree.register_constant",
-    "huggingface_hub.dataclasses.strict", "transformers.utils.auto_docstring.auto_docstring",
-    "transformers.utils.doc.add_start_docstrings", "transformers.utils.doc.add_start_docstrings_to_model_forward",
-    "transformers.utils.doc.add_end_docstrings", "transformers.utils.doc.add_code_sample_docstrings",
-    "transformers.utils.doc.replace_return_docstrings", "transformers.utils.doc.copy_func",
-    "transformers.models.auto.configuration_auto.replace_list_option_in_docstrings",
-    "abc.abstractmethod", "abc.abstractclassmethod", "abc.abstractstaticmethod", "abc.update_abstractmethods",
-    "torch._dynamo.disable", "torch._dynamo.allow_in_graph", "torch._dynamo.forbid_in_graph",
-    "torch._dynamo.disallow_in_graph", "torch._dynamo.nonstrict_trace", "torch._dynamo.assume_constant_result",
-    "torch._dynamo.substitute_in_graph", "torch._dynamo.dont_skip_tracing", "torch._dynamo.mark_static",
-    "torch.compiler.disable", "torch.compiler.allow_in_graph", "torch.compiler.assume_constant_result",
-    "torch.compiler.nested_compile_region", "torch.compiler.substitute_in_graph",
-    "transformers.utils.import_utils.requires", "transformers.utils.requires",
-    "transformers.integrations.moe.use_experts_implementation", "transformers.integrations.use_experts_implementation",
-    "transformers.integrations.hub_kernels.use_kernel_forward_from_hub",
-    "transformers.integrations.use_kernel_forward_from_hub",
-    "transformers.integrations.hub_kernels.use_kernel_func_from_hub",
-    "transformers.integrations.use_kernel_func_from_hub",
-    "transformers.integrations.hub_kernels.use_kernelized_func", "transformers.integrations.use_kernelized_func",
-    "accelerate.hooks.add_hook_to_module", "accelerate.hooks.remove_hook_from_module",
-    "accelerate.hooks.remove_hook_from_submodules",
-)  # fmt: skip
-_MOST_DECORATORS: Final = 20
 
 _AUTO: Final = "transformers.models.auto."
 #: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
@@ -138,47 +102,6 @@ def _is_foreign_entry(receiver: Any, key: object) -> bool:
     return not (owns_callable(current) or (isinstance(current, type) and owns_class(current)))
 
 
-#: They take texts and classes to write about, and give back the decorator.
-_MAKERS: Final = (
-    "transformers.utils.doc.add_", "transformers.utils.doc.replace_",
-    "transformers.models.auto.configuration_auto.replace_", "torch.onnx.symbolic_helper.parse_args",
-)  # fmt: skip
-#: What a decorator that is called with its settings may be given first.
-_SETTINGS: Final = (int, float, str, list, tuple, dict, set, frozenset, type(None))
-
-
-def _own_only(name: str) -> Callable[..., object]:
-    module, _, attribute = name.rpartition(".")
-    real = getattr(importlib.import_module(module), attribute)
-    first = "callable" if isinstance(real, type) else next(iter(inspect.signature(real).parameters))
-
-    def decorate(*arguments: Any, **keywords: Any) -> object:
-        target = None if name.startswith(_MAKERS) else arguments[0] if arguments else keywords.get(first)
-        _writable(target)
-        result = real(*arguments, **keywords)
-        if isinstance(target, type | FunctionType) or not callable(result):
-            return result
-        return lambda decorated: result(_writable(decorated))
-
-    return decorate
-
-
-def _writable(target: Any) -> Any:
-    return target if isinstance(target, _SETTINGS) or _wraps_own(target) else write(target)
-
-
-def _wraps_own(function: object) -> bool:
-    """Whether `function` is what decorators of libraries made around a function of remote code.
-
-    Their `functools.wraps` says so; remote code cannot write `__wrapped__` to a function that it does not own.
-    """
-    for _ in range(_MOST_DECORATORS):
-        if owns_callable(function):
-            return True
-        function = vars(function).get("__wrapped__") if isinstance(function, FunctionType) else None
-    return False
-
-
 @final
 class _Pipelines(Sealed):
     """`PIPELINE_REGISTRY`, of which remote code may announce new tasks for pipelines of its own."""
@@ -239,43 +162,9 @@ class _Additions(Mapping[object, object], Sealed):
         self._add(key, value)
 
 
-#: Take an instance of a module, to which they add attributes, and whose class some of them change.
-_MODULE_CHANGERS: Final = (
-    "torch.nn.utils.weight_norm.weight_norm", "torch.nn.utils.weight_norm.remove_weight_norm",
-    "torch.nn.utils.spectral_norm.spectral_norm", "torch.nn.utils.spectral_norm.remove_spectral_norm",
-    "torch.nn.utils.parametrizations.weight_norm", "torch.nn.utils.parametrizations.spectral_norm",
-    "torch.nn.utils.parametrizations.orthogonal", "torch.nn.utils.parametrize.register_parametrization",
-    "torch.nn.utils.parametrize.remove_parametrizations", "torch.nn.utils.prune.l1_unstructured",
-    "torch.nn.utils.prune.random_unstructured", "torch.nn.utils.prune.ln_structured", "torch.nn.utils.prune.remove",
-    "torch.nn.utils.prune.identity", "torch.distributed.fsdp.register_fsdp_forward_method",
-    "torch.distributed.tensor.distribute_module",
-)  # fmt: skip
-
-
-def _on_module(name: str, context: PackageContext) -> Callable[..., object]:
-    module, _, attribute = name.rpartition(".")
-    real = getattr(importlib.import_module(module), attribute)
-
-    @functools.wraps(real)
-    def change(target: Any, *arguments: Any, **keywords: Any) -> object:
-        cls = type(target)
-        # torch gives each parametrized module a class of its own to write to; where it sees `parametrizations`, it
-        # believes that this has been done.
-        done = cls.__name__.startswith("Parametrized") or owns_class(cls) or not hasattr(target, "parametrizations")
-        if not done or not issubclass(cls, importlib.import_module("torch.nn").Module):
-            raise context.violation(f"{name} of something that is not a module of its own", "monkey-patch", name)
-        return real(target, *arguments, **keywords)
-
-    return change
-
-
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     """Makers of the replacements by dotted name."""
     makers: dict[str, Callable[[], object]] = {"transformers.pipelines.PIPELINE_REGISTRY": lambda: _Pipelines(context)}
     for name, local in _ADDED_TO.items():
         makers[name] = functools.cache(functools.partial(_Additions, name, context, local=local))
-    for name in _DECORATORS:
-        makers[name] = lambda name=name: _own_only(name)  # type: ignore[misc]  # bound now
-    for name in _MODULE_CHANGERS:
-        makers[name] = lambda name=name: _on_module(name, context)  # type: ignore[misc]  # bound now
     return makers
