@@ -135,19 +135,22 @@ def armour_constructor(cls: type) -> None:
 
     Who calls a class writes to what comes back: `copy` and `yaml` its state, `from_dict` its fields.
     """
-    made = cls.__dict__.get("__new__")
-    if made is None:
-        return
+    if (made := cls.__dict__.get("__new__")) is not None:
+        type.__setattr__(cls, "__new__", staticmethod(honest_constructor(made)))
+
+
+def honest_constructor(made: Any) -> Any:
+    """`__new__` that gives nothing but instances of the class that it was asked for, or of another remote class."""
     function = made.__func__ if isinstance(made, staticmethod) else made
 
     @functools.wraps(function)
     def __new__(kind: Any, *arguments: object, **keywords: object) -> object:
         result = function(kind, *arguments, **keywords)
-        if not issubclass(type(result), cls) and not owns_class(type(result)):
-            raise GuardViolationError(f"__new__ of {cls.__qualname__} gave a {type(result).__qualname__}")
+        if not issubclass(type(result), kind) and not owns_class(type(result)):
+            raise GuardViolationError(f"__new__ of {kind.__qualname__} gave a {type(result).__qualname__}")
         return result
 
-    type.__setattr__(cls, "__new__", staticmethod(__new__))
+    return __new__
 
 
 def _refuse_field(cls: type, /, **_: object) -> NoReturn:

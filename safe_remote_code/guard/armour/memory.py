@@ -20,9 +20,9 @@ from typing import Any, Final, NoReturn, final
 
 from ...errors import GuardViolationError
 from ...grammar import is_dunder
-from ..ownership import share_kind
+from ..ownership import is_remote_globals, share_kind
 from ..stand_ins import stand_in
-from .honesty import armour_attribute_map
+from .honesty import armour_attribute_map, honest_constructor
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -146,7 +146,10 @@ def armour_classes() -> None:
 
 
 def _armour_enums() -> None:
-    """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: it sets none."""
+    """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: it sets none.
+
+    And `Enum` writes to what the `__new__` of a class body gives, which it keeps before there is a class.
+    """
     namespace: Any = type(enum.EnumMeta.__prepare__("Name", (enum.Enum,)))
     store = namespace.__setitem__
     if getattr(store, "_checked", False):
@@ -159,6 +162,8 @@ def _armour_enums() -> None:
             functional = sys._getframe(1).f_code is enum.EnumMeta._create_.__code__  # type: ignore[attr-defined]
             if text in _PROTOCOLS or (functional and is_dunder(text) and text not in _NAMING):
                 raise GuardViolationError(f"a member of this name {_HARM}")
+            if text == "__new__" and is_remote_globals(id(sys._getframe(1).f_globals)):
+                value = honest_constructor(value)
         store(self, name, value)
 
     __setitem__._checked = True  # type: ignore[attr-defined]  # ours
