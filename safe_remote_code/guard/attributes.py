@@ -141,7 +141,7 @@ class Attributes:
         if name in ("__getattr__", "__getattribute__"):
             return self._reader(receiver, value)
         if name in ("__setattr__", "__delattr__"):
-            return by_hand.writer(receiver, value, 3 if name == "__setattr__" else 2)
+            return by_hand.writer(receiver, value, 3 if name == "__setattr__" else 2, self._context)
         if name == "__new__":
             return by_hand.constructor(value)
         if name == "__init_subclass__":

@@ -7,7 +7,9 @@ import typing
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
+from ..grammar import METHODS
 from .armour.native import reads_when_made
+from .mediated.calls import method_of
 from .ownership import descends_from_own, owns_callable, owns_class
 from .receivers import behind
 from .refusal import check_name, refuse
@@ -16,6 +18,8 @@ from .writes import write, write_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .context import PackageContext
 
 _PLAIN_TYPES: Final = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None), None)
 
@@ -27,12 +31,18 @@ def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], 
     return getattr(value, "__self__", receiver)
 
 
-def writer(receiver: object, value: Callable[..., object], unbound_arity: int) -> Callable[..., object]:
+def writer(
+    receiver: object, value: Callable[..., object], unbound_arity: int, context: PackageContext
+) -> Callable[..., object]:
+    """`__setattr__` (of 3 arguments off its class) or `__delattr__` (of 2), of what remote code may write to."""
+
     def store(*arguments: object) -> object:
         target = receiver_of(receiver, value, arguments, unbound_arity)
         position = 1 if len(arguments) == unbound_arity else 0
         key = check_name(arguments[position], store=True)
         write_namespace(target) if key == "__dict__" else write(target)
+        if key in METHODS and unbound_arity == 3:
+            arguments = (*arguments[:-1], method_of(arguments[-1], context))
         return value(*arguments)
 
     return store

@@ -97,6 +97,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         self._checked = CHECKED | checked
         self._imported, self._bound = _bound_names(tree)
         self._scopes: list[str] = ["module"]
+        self._methods: set[int] = set()  # targets of assignments that are marked
 
     # -- refusing -----------------------------------------------------------------------------
 
@@ -148,6 +149,10 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             return node
         if why := refused_attribute_store(node.attr):
             self.error(node, f"attribute {node.attr} {why}")
+        if node.attr in METHODS and isinstance(node.ctx, ast.Store) and id(node) not in self._methods:
+            self.error(
+                node, f"attribute {node.attr} is assigned by a statement of the form `x.{node.attr} = value` only"
+            )
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         helper = helpers.WRITE_NAMESPACE if node.attr == "__dict__" else helpers.WRITE
         node.value = _call(helper, [node.value], node)
@@ -161,12 +166,10 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         """`module.forward = value`: trusted code will call it, on whatever object it was put."""
-        names = {part.attr for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Attribute)}
-        plain = all(isinstance(target, ast.Attribute | ast.Name) for target in node.targets)
+        methods = [target for target in node.targets if isinstance(target, ast.Attribute) and target.attr in METHODS]
+        self._methods.update(map(id, methods))
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
-        if names & METHODS:
-            if not plain:
-                self.error(node, "forward is assigned on its own, not as part of another target")
+        if methods:
             node.value = _call(helpers.METHOD, [node.value], node)
         return node
 
