@@ -150,9 +150,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         if why := refused_attribute_store(node.attr):
             self.error(node, f"attribute {node.attr} {why}")
         if node.attr in METHODS and isinstance(node.ctx, ast.Store) and id(node) not in self._methods:
-            self.error(
-                node, f"attribute {node.attr} is assigned by a statement of the form `x.{node.attr} = value` only"
-            )
+            self.error(node, f"attribute {node.attr} is assigned by `x.{node.attr} = value` and in no other form")
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         helper = helpers.WRITE_NAMESPACE if node.attr == "__dict__" else helpers.WRITE
         node.value = _call(helper, [node.value], node)

@@ -227,6 +227,16 @@ def test_a_forward_that_is_put_on_an_object_is_called(tmp_path: Path) -> None:
     assert torch.equal(torch.compile(block, fullgraph=True, backend="eager")(x), expected)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["x.forward, y = torch.relu, 1", "[x.forward] = [torch.relu]", "for x.forward in [torch.relu]: pass",
+     "x.forward: int = torch.relu", "z = [0 for x.forward in [torch.relu]]", "x.forward += 1"],
+)  # fmt: skip
+def test_a_forward_is_put_on_an_object_in_one_form(tmp_path: Path, statement: str) -> None:
+    with pytest.raises(PolicyError, match="in no other form"):
+        _module(tmp_path, f"import torch\nx = torch.nn.Linear(1, 1)\n{statement}\n")
+
+
 def test_a_save_makes_the_folders_above_it(tmp_path: Path) -> None:
     module = _module(
         tmp_path,
