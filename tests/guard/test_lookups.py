@@ -102,3 +102,23 @@ def test_a_thread_that_remote_code_starts_is_its_own_whatever_its_object_says(tm
 def test_a_lazy_module_answers_for_its_own_parts(tmp_path: Path) -> None:
     module = _module(tmp_path, "from transformers.utils import logging\nfrom transformers import utils\nlogger = logging.get_logger('x')")
     assert module.logger.name == "x"
+
+
+def test_what_a_library_looks_up_by_a_table_of_its_own(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+def attend(q):
+    with sdpa_kernel([SDPBackend.MATH]):
+        inside = torch.backends.cuda.flash_sdp_enabled()
+        return torch.nn.functional.scaled_dot_product_attention(q, q, q), inside
+""",
+    )
+    torch = pytest.importorskip("torch")
+    before = torch.backends.cuda.flash_sdp_enabled()
+    out, inside = module.attend(torch.ones(1, 1, 2, 4))
+    assert out.shape == (1, 1, 2, 4) and not inside
+    assert torch.backends.cuda.flash_sdp_enabled() == before

@@ -52,8 +52,10 @@ _DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", 
 _WRITERS: Final = frozenset(
     ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils"]
 )  # fmt: skip
-#: Read modules under the names of a table of constants of their own.
-_BY_OWN_TABLE: Final = frozenset(["transformers.utils.auto_docstring.get_placeholders_dict"])
+#: Read modules, or functions of modules, under the names of a table of constants of their own.
+_BY_OWN_TABLE: Final = frozenset(
+    ["transformers.utils.auto_docstring.get_placeholders_dict", "torch.nn.attention._sdpa_kernel"]
+)  # fmt: skip
 #: Reflect on functions for a living; what remote code may ask them is decided elsewhere.
 _EXEMPT: Final = (
     "safe_remote_code.", "functools.", "dataclasses.", "enum.", "inspect.", "typing.", "typing_extensions.", "ast.",
@@ -145,7 +147,9 @@ def _check_found(obj: object, name: str, value: object) -> None:
         return
     if type(value).__module__ == "torch._ops":
         return  # a namespace of operators; it says that it is a module
-    if isinstance(value, ModuleType) and (_is_lazily_found(caller, obj, value) or _where(caller) in _BY_OWN_TABLE):
+    if _where(caller) in _BY_OWN_TABLE:
+        return
+    if isinstance(value, ModuleType) and _is_lazily_found(caller, obj, value):
         return
     if isinstance(value, ModuleType) and not is_remote_globals(id(vars(value))):
         refuse(f"{_where(caller)} reads the module {value.__name__!r} under a name that remote code chose")
