@@ -146,6 +146,46 @@ def test_a_converter_and_an_activation_of_its_own_are_added(tmp_path: Path) -> N
         SLOW_TO_FAST_CONVERTERS.pop("RedTeamOwnTokenizer", None)
 
 
+def test_functions_of_its_own_are_added_to_the_tables_of_a_package(tmp_path: Path) -> None:
+    from transformers.activations import ACT2FN
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    module = _module(
+        tmp_path,
+        """
+        import torch
+        from transformers.activations import ACT2FN
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+        class Gate(torch.nn.Module):
+            def forward(self, x):
+                return x
+
+        def attend(module, query, key, value, mask=None, **kwargs):
+            return query, None
+
+        ACT2FN["red-team-gate"] = Gate
+        ROPE_INIT_FUNCTIONS["red-team-rope"] = attend
+        ALL_ATTENTION_FUNCTIONS["red_team_attention"] = attend
+
+        def looked_up():
+            from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as again
+
+            return ACT2FN["red-team-gate"], ACT2FN["silu"], again["red_team_attention"], ROPE_INIT_FUNCTIONS["red-team-rope"]
+
+        def replace(table, key):
+            {"activation": ACT2FN, "rope": ROPE_INIT_FUNCTIONS}[table][key] = attend
+        """,
+    )
+    gate, silu, attend, rope = module.looked_up()
+    assert (type(gate), type(silu)) == (module.Gate, type(ACT2FN["silu"])) and attend is rope is module.attend
+    assert "red-team-gate" not in ACT2FN and "red_team_attention" not in ALL_ATTENTION_FUNCTIONS
+    for table, key in (("activation", "silu"), ("rope", "linear"), ("rope", 1)):
+        with pytest.raises(GuardViolationError, match="the entry"):
+            module.replace(table, key)
+
+
 def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
     pytest.importorskip("google.protobuf")
     module = _module(

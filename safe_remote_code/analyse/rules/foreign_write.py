@@ -48,10 +48,12 @@ _SHARERS: Final = frozenset(
     ["builtins.type", "logging.getLogger", "transformers.utils.logging.get_logger", "transformers.logging.get_logger",
      "weakref.proxy"]
 )  # fmt: skip
-#: Under the guard, variables stay with the package, and converters and activations of its own may be added.
+#: Under the guard, variables stay with the package, and entries of its own may be added to these.
 _ANSWERED: Final = frozenset(
-    ["os.environ", "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS", "transformers.activations.ACT2CLS"]
-)
+    ["os.environ", "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS", "transformers.activations.ACT2CLS",
+     "transformers.activations.ACT2FN", "transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS",
+     "transformers.modeling_utils.ALL_ATTENTION_FUNCTIONS", "transformers.masking_utils.ALL_MASK_ATTENTION_FUNCTIONS"]
+)  # fmt: skip
 _REMEDY: Final = "subclass it, or set the attribute on an instance of your own"
 
 

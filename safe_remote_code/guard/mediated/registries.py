@@ -27,8 +27,17 @@ _AUTO: Final = "transformers.models.auto."
 #: Whether what is added stays with the package. transformers itself asks for the converter of a tokenizer.
 _ADDED_TO: Final = {
     "transformers.activations.ACT2CLS": True,
+    "transformers.activations.ACT2FN": True,
+    "transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS": True,
     "transformers.convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS": False,
 }
+#: Of these a look-up gives an instance of the class that was added.
+_INSTANTIATING: Final = ("transformers.activations.ACT2FN",)
+#: transformers' own instances of `GeneralInterface`; a package has one of its own, and what it assigns stays there.
+_INTERFACES: Final = (
+    "transformers.modeling_utils.ALL_ATTENTION_FUNCTIONS", "transformers.masking_utils.ALL_MASK_ATTENTION_FUNCTIONS",
+    "transformers.integrations.moe.ALL_EXPERTS_FUNCTIONS",
+)  # fmt: skip
 
 
 def guarded_register(
@@ -124,7 +133,7 @@ class _Pipelines(Sealed):
 
 @final
 class _Additions(Mapping[object, object], Sealed):
-    """A library's mapping of classes by name, to which remote code may add classes of its own under new names.
+    """A library's mapping of classes or functions by name, to which remote code may add its own under new names.
 
     `local`: what is added is there for this package alone, because only its own code asks.
     """
@@ -137,29 +146,41 @@ class _Additions(Mapping[object, object], Sealed):
 
         added: dict[object, object] = {}
 
-        def entries() -> dict[object, object]:
-            shown: Any = read_only(real())
-            return {**shown, **added}
+        def get(key: object) -> object:
+            if key not in added:
+                shown: Any = read_only(real())
+                return shown[key]
+            value = added[key]
+            return value() if isinstance(value, type) and name in _INSTANTIATING else value
 
         def add(key: object, value: object) -> None:
-            known = entries().get(key, value) if type(key) is str else None
-            if not all(isinstance(item, type) and owns_class(item) for item in (known, value)):
+            known = added.get(key, dict.get(real(), key, value)) if type(key) is str else None
+            if not all(owns_callable(item) or (isinstance(item, type) and owns_class(item)) for item in (known, value)):
                 raise context.violation(f"the entry {key!r:.80} of {name}", "monkey-patch", name)
             (added if local else real())[key] = value
 
-        self._entries, self._add = entries, add
+        def keys() -> list[object]:
+            return [*{**dict.fromkeys(real()), **added}]
+
+        self._keys, self._get, self._add = keys, get, add
 
     def __getitem__(self, key: object) -> object:
-        return self._entries()[key]
+        return self._get(key)
 
     def __iter__(self) -> Iterator[object]:
-        return iter(self._entries())
+        return iter(self._keys())
 
     def __len__(self) -> int:
-        return len(self._entries())
+        return len(self._keys())
 
     def __setitem__(self, key: object, value: object) -> None:
         self._add(key, value)
+
+
+def _interface(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    real = getattr(importlib.import_module(module), attribute)
+    return dict(real) if type(real) is dict else read_only(real)  # a dict before transformers 4.50
 
 
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
@@ -167,4 +188,6 @@ def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     makers: dict[str, Callable[[], object]] = {"transformers.pipelines.PIPELINE_REGISTRY": lambda: _Pipelines(context)}
     for name, local in _ADDED_TO.items():
         makers[name] = functools.cache(functools.partial(_Additions, name, context, local=local))
+    for name in _INTERFACES:
+        makers[name] = functools.cache(functools.partial(_interface, name))
     return makers
