@@ -62,7 +62,7 @@ class PackageContext:
 
     def violation(self, what: str, capability: str, name: str = "") -> GuardViolationError:
         """The error for something that was not granted, with the grant that would allow it."""
-        remedy = f"if you trust it with that: safe-remote-code policy suggest ({capability})"
+        remedy = f'if you trust it with that, grant capabilities = ["{capability}"] to sources = ["{self.source}"]'
         error = GuardViolationError(what, subject=self.source, remedy=remedy)
         error.add_note(f"capability: {capability}" + (f", name: {name}" if name else ""))
         LOG.record(error, capability=capability, digest=self.digest)
