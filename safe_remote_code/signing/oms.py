@@ -195,10 +195,15 @@ def make_bundle(
         raise SignatureError(f"model signatures are made with ECDSA, not {key.public.algorithm}",
                              remedy="make a key: safe-remote-code keygen --algorithm ecdsa-p256")  # fmt: skip
     paths = sorted(check_model_path(path) for path in files)
-    ModelManifest(files=files, hash_name="sha256", ignored=tuple(ignored), key=key.public)
+    made = ModelManifest(files=files, hash_name="sha256", ignored=tuple(ignored), key=key.public)
     root = hashlib.sha256(b"".join(bytes.fromhex(files[path]) for path in paths)).hexdigest()
-    resources: list[object] = [{"name": path, "algorithm": "sha256", "digest": files[path]} for path in paths]
-    settings = {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": list(ignored)}
+    resources: list[object] = [{"name": path, "algorithm": made.hash_name, "digest": files[path]} for path in paths]
+    settings = {
+        "method": "files",
+        "hash_type": made.hash_name,
+        "allow_symlinks": False,
+        "ignore_paths": list(made.ignored),
+    }
     predicate = {"serialization": settings, "resources": resources}
     payload = Statement(subjects={name: root}, predicate_type=PREDICATE_TYPE, predicate=predicate).payload()
     envelope = {
@@ -206,9 +211,9 @@ def make_bundle(
         "payloadType": PAYLOAD_TYPE,
         "signatures": [{"sig": to_base64(key.sign(pae(payload, PAYLOAD_TYPE))), "keyid": ""}],
     }
-    material: dict[str, object] = {"publicKey": {"hint": _hint(key.public)}, "tlogEntries": []}
+    material: dict[str, object] = {"publicKey": {"hint": _hint(made.key)}, "tlogEntries": []}
     if chain:
-        certificates = [{"rawBytes": to_base64(der)} for der in chain_of(chain, key.public)]
+        certificates = [{"rawBytes": to_base64(der)} for der in chain_of(chain, made.key)]
         material = {"x509CertificateChain": {"certificates": certificates}, "tlogEntries": []}
     bundle = {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}
     return json.dumps(bundle, separators=(",", ":")).encode()

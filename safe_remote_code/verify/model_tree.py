@@ -101,7 +101,8 @@ def check_signed(
 
 
 def _left_out(path: str, ignored: tuple[str, ...]) -> bool:
-    return any(path == name or path.startswith(f"{name.rstrip('/')}/") for name in ignored if name.strip("/."))
+    """Whether `path`, which is relative, is one of `ignored` or lies in one: `.` and `/` are nothing's beginning."""
+    return any(path == name or path.startswith(f"{name.rstrip('/')}/") for name in ignored)
 
 
 def named_digests(places: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -48,7 +48,16 @@ class Party:
 def party(
     name: str, issuer: Party | None = None, *, ca: bool = False, email: str = "", start: timedelta = timedelta(days=-1),
     end: timedelta = timedelta(days=9), usage: bool = True, length: int | None = None, extra: Any = None, now: datetime = NOW,
+    constraints: bool | None = None, without: tuple[str, ...] = (),
 ) -> Party:  # fmt: skip
+    """A certificate of `name`. `constraints` says of an authority that it is none, or the other way round, in the basic
+    constraints alone; `without` leaves extensions out.
+    """
+    authority = ca if constraints is None else constraints
+    given = {
+        "constraints": x509.BasicConstraints(authority, length if authority else None),
+        "usage": x509.KeyUsage(usage and not ca, False, False, False, False, usage and ca, ca, False, False),
+    }
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -56,9 +65,10 @@ def party(
         .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key()).serial_number(x509.random_serial_number())
         .not_valid_before(now + start).not_valid_after(now + end)
-        .add_extension(x509.BasicConstraints(ca, length if ca else None), critical=True)
-        .add_extension(x509.KeyUsage(usage and not ca, False, False, False, False, usage and ca, ca, False, False), critical=True)
     )  # fmt: skip
+    for kind, value in given.items():
+        if kind not in without:
+            builder = builder.add_extension(value, critical=True)
     if email:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(email)]), critical=False)
     if extra is not None:

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from cli.commands import run
-from safe_remote_code.errors import RefusedError, SignatureError
-from safe_remote_code.signing import dsse
+from safe_remote_code.errors import DigestMismatchError, RefusedError, SignatureError
+from safe_remote_code.limits import MAX_CERTIFICATES, MAX_KEY_BYTES
+from safe_remote_code.signing import dsse, oms
 from safe_remote_code.signing.certificates import parse_certificates
 from safe_remote_code.signing.keys import PrivateKey, generate
-from safe_remote_code.signing.oms import CertificateTrust, make_bundle, verify_bundle
+from safe_remote_code.signing.oms import CertificateTrust, ModelManifest, check_model_path, make_bundle, verify_bundle
+from safe_remote_code.verify.model_tree import Differences, check_signed, is_code, named_digests, skipped
 from signing.chains import NOW, Party, chain_bundle, party
 
 KEY, OTHER = generate("ecdsa-p256"), generate("ecdsa-p256")
@@ -77,6 +80,12 @@ BAD_PAYLOADS: dict[str, Edit] = {
     "BLAKE3": _blake3,
     "a hash that is none": _setting("hash_type", "none"),
     "another hash of one file": _resource("algorithm", "md5"),
+    "BLAKE2b of one file": _resource("algorithm", "blake2b"),
+    "BLAKE2b of one file, by its other name": _resource("algorithm", "blake2"),
+    "resources that are text": lambda value: value["predicate"].__setitem__("resources", ["a.py"]),
+    "a resource without a name": lambda value: value["predicate"]["resources"][0].__delitem__("name"),
+    "a resource without a digest": lambda value: value["predicate"]["resources"][0].__delitem__("digest"),
+    "no word on how it was serialised": lambda value: value["predicate"].__delitem__("serialization"),
     "a digest that was exchanged": _resource("digest", "3" * 64),
     "a digest of another length": _resource("digest", "1" * 63),
     "a digest in upper case": _resource("digest", "A" * 64),
@@ -136,6 +145,72 @@ def test_a_bundle_of_another_kind_is_refused(case: str) -> None:
         verify_bundle(_edited(BAD_BUNDLES[case]), KEY.public)
 
 
+def _blake2(hash_type: str, *algorithms: str) -> Edit:
+    """The statement with BLAKE2b digests, under one name or the other."""
+    def edit(value: dict[str, Any]) -> None:
+        value["predicate"]["serialization"]["hash_type"] = hash_type
+        for resource, algorithm, digit in zip(value["predicate"]["resources"], algorithms, "12", strict=True):
+            resource |= {"algorithm": algorithm, "digest": digit * 128}
+        root = hashlib.sha256(bytes.fromhex("1" * 128 + "2" * 128)).hexdigest()
+        value["subject"][0]["digest"]["sha256"] = root
+
+    return edit
+
+
+@pytest.mark.parametrize("hash_type", ["blake2b", "blake2"])
+def test_blake2b_has_two_names_in_the_format(hash_type: str) -> None:
+    manifest = verify_bundle(_resigned(_blake2(hash_type, "blake2b", "blake2")), KEY.public)
+    assert (manifest.hash_name, dict(manifest.files)) == ("blake2b", {"a.py": "1" * 128, "weights (1).bin": "2" * 128})
+    with pytest.raises(SignatureError, match="'weights \\(1\\).bin' is hashed with 'sha256'"):
+        verify_bundle(_resigned(_blake2(hash_type, "blake2b", "sha256")), KEY.public)
+
+
+def test_what_the_tool_may_leave_out_of_a_bundle_is_nothing_left_out() -> None:
+    bundle = _resigned(lambda value: value["predicate"]["serialization"].__delitem__("ignore_paths"))
+    assert verify_bundle(bundle, KEY.public).ignored == ()
+
+
+def test_the_bundle_is_spelt_as_the_format_says() -> None:
+    """Every key of it, so that the tool and later versions find what they look for."""
+    value = json.loads(BUNDLE)
+    assert BUNDLE == json.dumps(value, separators=(",", ":")).encode()
+    payload = base64.b64decode(value["dsseEnvelope"].pop("payload"))
+    assert base64.b64decode(value["dsseEnvelope"]["signatures"][0].pop("sig"))
+    assert value == {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": hashlib.sha256(KEY.public.pem.encode()).hexdigest()}, "tlogEntries": []},
+        "dsseEnvelope": {"payloadType": "application/vnd.in-toto+json", "signatures": [{"keyid": ""}]},
+    }  # fmt: skip
+    assert json.loads(payload) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "model", "digest": {"sha256": hashlib.sha256(bytes.fromhex("1" * 64 + "2" * 64)).hexdigest()}}],
+        "predicateType": "https://model_signing/signature/v1.0",
+        "predicate": {
+            "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": [".git"]},
+            "resources": [{"name": path, "algorithm": "sha256", "digest": digest} for path, digest in FILES.items()],
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["x" * 1020, "a\ue000.py", "a\u0080.py", "a\ud7ff", "a b", "...", "a/.b", "é.bin"])
+def test_odd_names_of_weights_are_paths(path: str) -> None:
+    assert check_model_path(path) == path
+
+
+@pytest.mark.parametrize("path", ["x" * 1021, "a\x7f", "a\x1f", "a\ud800", "a\udfff", "", "/", "a/", "/a", ".", "..", "a/../b", "a\\b"])
+def test_what_is_no_plain_path_is_never_signed(path: str) -> None:
+    with pytest.raises(SignatureError, match="not a plain relative path"):
+        make_bundle("model", FILES | {path: "1" * 64}, (), KEY)
+
+
+def test_the_number_of_files_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oms, "MAX_MODEL_FILES", 2)
+    verify_bundle(BUNDLE, KEY.public)
+    monkeypatch.setattr(oms, "MAX_MODEL_FILES", 1)
+    with pytest.raises(SignatureError, match=r"\] model signature: more than 1 files$"):
+        verify_bundle(BUNDLE, KEY.public)
+
+
 def test_a_bundle_without_hint_is_accepted_as_by_the_tool() -> None:
     verify_bundle(_edited(lambda value: value["verificationMaterial"].__setitem__("publicKey", {})), KEY.public)
 
@@ -181,7 +256,7 @@ def _under(**changes: Any) -> bytes:
 
 
 FAKE = party("root", ca=True)
-SERVER = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
+SERVER = x509.ExtendedKeyUsage([Purpose.SERVER_AUTH])
 OLD_ROOT = party("old", ca=True, start=timedelta(days=-9), end=timedelta(days=-1))
 SHORT = party("issuer", ROOT, ca=True, length=0)
 DEEP = party("deep", SHORT, ca=True)
@@ -196,6 +271,8 @@ BAD_CHAINS: dict[str, tuple[Callable[[], bytes], Callable[[], CertificateTrust]]
     "an identity that is a part": (lambda: _leaf(email="signer@example.org.evil.org"), lambda: _trust(ROOT)),
     "an identity in other letters": (lambda: _leaf(email="Signer@example.org"), lambda: _trust(ROOT)),
     "a name spelt like a fingerprint": (lambda: _leaf(email="", extra=x509.SubjectAlternativeName([x509.UniformResourceIdentifier("sha256:" + "0" * 64)])), lambda: _trust(ROOT, identity="sha256:" + "0" * 64)),
+    "expired this second": (lambda: _leaf(end=timedelta(0)), lambda: _trust(ROOT)),
+    "valid in a second": (lambda: _leaf(start=timedelta(seconds=1)), lambda: _trust(ROOT)),
     "expired": (lambda: _leaf(end=timedelta(hours=-1)), lambda: _trust(ROOT)),
     "expired since it was signed": (lambda: _leaf(), lambda: _trust(ROOT, later=LATER)),
     "not yet valid": (lambda: _leaf(start=timedelta(days=1)), lambda: _trust(ROOT)),
@@ -206,6 +283,10 @@ BAD_CHAINS: dict[str, tuple[Callable[[], bytes], Callable[[], CertificateTrust]]
     "an issuer for servers only": (lambda: _under(extra=SERVER), lambda: _trust(ROOT)),
     "an authority's own certificate": (lambda: chain_bundle(FILES, party("issuer", ROOT, ca=True, email="signer@example.org")), lambda: _trust(ROOT)),
     "an issuer that is no authority": (lambda: _under(ca=False), lambda: _trust(ROOT)),
+    "an authority that may sign content": (lambda: _leaf(constraints=True), lambda: _trust(ROOT)),
+    "an issuer that is no authority, but may sign certificates": (lambda: _under(constraints=False), lambda: _trust(ROOT)),
+    "an issuer that does not say what it is": (lambda: _under(without=("constraints",)), lambda: _trust(ROOT)),
+    "a certificate that does not say what it is for": (lambda: _leaf(without=("usage",)), lambda: _trust(ROOT)),
     "an issuer that may not sign certificates": (lambda: _under(usage=False), lambda: _trust(ROOT)),
     "longer than an issuer allows": (lambda: chain_bundle(FILES, party("leaf", DEEP, email="signer@example.org"), DEEP, SHORT), lambda: _trust(ROOT)),
     "a critical extension that nobody judged": (lambda: _leaf(extra=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")), lambda: _trust(ROOT)),
@@ -220,6 +301,51 @@ def test_a_chain_that_proves_nothing_is_refused(case: str) -> None:
     make, trust = BAD_CHAINS[case]
     with pytest.raises(SignatureError):
         verify_bundle(make(), trust())
+
+
+GOOD_CHAINS: dict[str, Callable[[], bytes]] = {
+    "no issuer but the root": lambda: chain_bundle(FILES, party("leaf", ROOT, email="signer@example.org")),
+    "as many certificates as there may be": lambda: chain_bundle(FILES, LEAF, ISSUER, *[party(f"other {n}", ROOT, ca=True) for n in range(14)]),
+    "for code": lambda: _leaf(extra=x509.ExtendedKeyUsage([Purpose.CODE_SIGNING])),
+    "for code and servers": lambda: _leaf(extra=x509.ExtendedKeyUsage([Purpose.SERVER_AUTH, Purpose.CODE_SIGNING])),
+    "for anything": lambda: _leaf(extra=x509.ExtendedKeyUsage([Purpose.ANY_EXTENDED_KEY_USAGE])),
+    "an issuer for code": lambda: _under(extra=x509.ExtendedKeyUsage([Purpose.CODE_SIGNING])),
+    "no word about being an authority": lambda: _leaf(without=("constraints",)),
+    "an issuer that may do all": lambda: _under(without=("usage",)),
+    "a length that is kept": lambda: _under(length=0),
+    "valid from this second": lambda: _leaf(start=timedelta(0)),
+    "valid for one second more": lambda: _leaf(end=timedelta(seconds=1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GOOD_CHAINS)
+def test_a_chain_is_refused_for_a_reason_only(case: str) -> None:
+    assert verify_bundle(GOOD_CHAINS[case](), _trust(ROOT)).files == FILES
+
+
+def test_the_chain_that_is_signed_with_comes_back() -> None:
+    """`make_bundle` with certificates, as the tool reads it (`interop.py`): the chain in DER, leaf first, and no hint."""
+    made = json.loads(make_bundle("model", FILES, (), LEAF.signer, (LEAF.certificate, ISSUER.certificate)))
+    assert made["verificationMaterial"] == {
+        "x509CertificateChain": {"certificates": [{"rawBytes": base64.b64encode(item.der).decode()} for item in (LEAF, ISSUER)]},
+        "tlogEntries": [],
+    }
+    manifest = verify_bundle(json.dumps(made).encode(), _trust(ROOT))
+    assert (manifest.files, manifest.key) == (FILES, LEAF.signer.public)
+    with pytest.raises(SignatureError, match="the first certificate is of another key"):
+        make_bundle("model", FILES, (), LEAF.signer, (ISSUER.certificate, LEAF.certificate))
+
+
+def test_the_number_and_size_of_certificates_are_bounded() -> None:
+    assert len(parse_certificates(ROOT.pem * MAX_CERTIFICATES)) == MAX_CERTIFICATES
+    with pytest.raises(SignatureError, match=r"\] certificate: 1 to 16 certificates, not 17$"):
+        parse_certificates(ROOT.pem * (MAX_CERTIFICATES + 1))
+    with pytest.raises(SignatureError, match=r"\] certificate: 1 to 16 certificates, not 17$"):
+        verify_bundle(chain_bundle(FILES, LEAF, *[ISSUER] * MAX_CERTIFICATES), _trust(ROOT))
+    padded = ROOT.pem.rjust(MAX_CERTIFICATES * MAX_KEY_BYTES, b"\n")
+    assert parse_certificates(padded) == (ROOT.certificate,)
+    with pytest.raises(SignatureError, match=r"\] certificate: too large$"):
+        parse_certificates(b"\n" + padded)
 
 
 def test_a_chain_does_not_pass_for_a_key_and_trust_is_never_empty() -> None:
@@ -383,8 +509,105 @@ def test_what_was_signed_in_gits_own_folder_is_read(signed: Path) -> None:
         assert (result.exit_code, "changed: .github/b.py" in result.output) == (1, True)
 
 
-def test_a_name_vouches_for_content_in_a_hub_cache_only() -> None:
-    from safe_remote_code.verify.model_tree import named_digests
+def _manifest(*ignored: str, **files: str) -> ModelManifest:
+    return ModelManifest(files=files or {"a.py": "1" * 64}, hash_name="sha256", ignored=ignored, key=KEY.public)
 
+
+LEFT_OUT = {
+    "notes": ("notes", True),
+    "notes/": ("notes/", True),
+    "notes//": ("notes//", True),
+    "the file itself": ("notes/x.txt", True),
+    "a name that begins alike": ("note", False),
+    "a name that goes on": ("notes/x", False),
+    "a name with a letter more": ("notesX", False),
+    "a name in other letters": ("Notes", False),
+    "an absolute name": ("/notes", False),
+    "a dot": (".", False),
+    "two dots": ("..", False),
+    "a slash": ("/", False),
+    "nothing": ("", False),
+    "a space": (" ", False),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_what_is_left_out_is_named_exactly(case: str) -> None:
+    name, left_out = LEFT_OUT[case]
+    present, digests = {"a.py", "notes/x.txt"}, {"a.py": "1" * 64}
+
+    def check(*ignored: str) -> tuple[str, ...]:
+        return check_signed(_manifest(*ignored), present, digests, signature=None, subject="model", code_only=False)
+
+    if left_out:
+        assert check(name) == check("other", name) == ("notes/x.txt",)
+        return
+    with pytest.raises(DigestMismatchError, match=r"^\[digest-mismatch\] model: not signed: notes/x.txt\n  To continue: restore"):
+        check(name)
+
+
+SKIPPED = {
+    ".git": ((), True),
+    ".git/config": ((), True),
+    ".gitignore": ((), True),
+    ".gitattributes": ((), True),
+    ".github/workflows/x.yml": ((), True),
+    "sub/.git": ((), False),
+    "sub/.git/config": ((), False),
+    ".gitmodules": ((), False),
+    "git": ((), False),
+    ".github": ((".github/a/b.yml",), False),
+    ".github/other.yml": ((".github/a/b.yml",), False),
+    ".git/index": ((".github/a/b.yml", "x/.git/y"), True),
+}
+
+
+@pytest.mark.parametrize("path", SKIPPED)
+def test_gits_own_is_skipped_at_the_top_only_and_not_if_something_there_was_signed(path: str) -> None:
+    signed, expected = SKIPPED[path]
+    assert skipped(path, signed) is expected
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, " and 1 more"), (25, " and 5 more")])
+def test_a_refusal_names_the_first_files_of_each_kind(count: int, more: str) -> None:
+    names = [f"f{number:02}" for number in range(count)]
+    differences = Differences(changed=names[::-1], missing=["b", "a"], unsigned=["c"])
+    with pytest.raises(DigestMismatchError) as refused:
+        differences.refuse("model")
+    assert str(refused.value) == (
+        f"[digest-mismatch] model: changed: {', '.join(names[:20])}{more}; missing: a, b; not signed: c\n"
+        "  To continue: restore the files, or ask who signed them"
+    )
+    with pytest.raises(DigestMismatchError, match=r"model: missing: a\n"):
+        Differences(missing=["a"]).refuse("model")
+    Differences().refuse("model")
+
+
+def test_with_code_alone_nothing_else_is_judged() -> None:
+    manifest = _manifest("notes", **{"a.py": "1" * 64, "w.bin": "2" * 64})
+    present = {"a.py", "x.bin", "notes/y"}
+
+    def check(**given: Any) -> tuple[str, ...]:
+        usual: dict[str, Any] = {"present": present, "digests": {"a.py": "1" * 64}, "signature": None, "subject": "model", "code_only": True}
+        return check_signed(manifest, **(usual | given))
+
+    assert check() == ()
+    assert check(present=present | {"b.py"}, signature="b.py") == (), "the signature itself, whatever it is called"
+    for given in ({"present": present | {"b.py"}}, {"present": {"x.bin"}}, {"digests": {}}, {"digests": {"a.py": "2" * 64}}, {"code_only": False}):
+        with pytest.raises(DigestMismatchError):
+            check(**given)
+
+
+@pytest.mark.parametrize("suffix", [".py", ".pyc", ".pyo", ".pyw", ".pyi", ".pyx", ".pth", ".so", ".pyd", ".dylib", ".dll", ".egg", ".whl", ".so.1", ".SO.2", ".Py"])
+def test_what_an_import_system_takes_is_code(suffix: str) -> None:
+    assert is_code(f"sub/x{suffix}")
+
+
+@pytest.mark.parametrize("path", ["x.bin", "py", "x.py/y", "x.python", "so", "x.so/y", "x.sock", "x.txt"])
+def test_other_files_are_not_code(path: str) -> None:
+    assert not is_code(path)
+
+
+def test_a_name_vouches_for_content_in_a_hub_cache_only() -> None:
     places = {"a": f"/c/blobs/{'a' * 64}", "b": f"/c/blobs/{'b' * 40}", "c": f"/c/files/{'c' * 64}", "d": "/c/blobs/d.bin", "e": f"/c/blobs/{'e' * 41}"}
     assert named_digests(places) == {"a": ("sha256", "a" * 64), "b": ("git", "b" * 40)}
