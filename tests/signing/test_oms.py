@@ -290,6 +290,7 @@ BAD_CHAINS: dict[str, tuple[Callable[[], bytes], Callable[[], CertificateTrust]]
     "an issuer that may not sign certificates": (lambda: _under(usage=False), lambda: _trust(ROOT)),
     "longer than an issuer allows": (lambda: chain_bundle(FILES, party("leaf", DEEP, email="signer@example.org"), DEEP, SHORT), lambda: _trust(ROOT)),
     "a critical extension that nobody judged": (lambda: _leaf(extra=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")), lambda: _trust(ROOT)),
+    "a critical constraint on names": (lambda: _under(extra=x509.NameConstraints([x509.RFC822Name("example.org")], None)), lambda: _trust(ROOT)),
     "an empty chain": (lambda: chain_bundle(FILES, LEAF).replace(LEAF.signer.public.key_id.encode(), b"").replace(b'{"rawBytes":', b'{"x":'), lambda: _trust(ROOT)),
     "more certificates than any chain has": (lambda: chain_bundle(FILES, LEAF, *[ISSUER] * 16), lambda: _trust(ROOT)),
     "a plain key where a chain is wanted": (lambda: BUNDLE, lambda: _trust(ROOT)),
