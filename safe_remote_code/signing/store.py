@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from ..errors import DocumentError, RefusedError, SignatureError
+from ..errors import DocumentError, SignatureError
 from ..limits import MAX_ENVELOPE_BYTES, MAX_SIGNATURE_FILES
 
 _STATEMENT: Final = ".statement.json"
@@ -125,5 +125,5 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise DocumentError(f"cannot be read: {error.strerror or error}", subject=str(path)) from None
     if len(data) > MAX_ENVELOPE_BYTES:
-        raise RefusedError(f"larger than {MAX_ENVELOPE_BYTES} bytes", subject=str(path))
+        raise SignatureError(f"larger than {MAX_ENVELOPE_BYTES} bytes", subject=str(path))
     return data

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from safe_remote_code.errors import RemoteCodeError
 from safe_remote_code.limits import MAX_ENVELOPE_BYTES, MAX_KEY_BYTES
+from safe_remote_code.policy import load_policy
 from safe_remote_code.signing import dsse, key_files, oms
 from safe_remote_code.signing.approval import parse_approval
 from safe_remote_code.signing.certificates import certified_key, parse_certificates
@@ -484,3 +485,50 @@ TRUST: dict[str, tuple[Call, str]] = {
 def test_of_trust(case: str, tmp_path: Path) -> None:
     call, expected = TRUST[case]
     assert_says(lambda: call(tmp_path), expected.replace("{tmp}", str(tmp_path)))
+
+
+# --- trust rules in a policy ----------------------------------------------------------------------
+
+_KEY = f'[[key]]\nname = "alice"\npublic = """\n{ALICE.public.pem}"""\n'
+_RULE = '[[trust]]\nname = "team"\nsources = ["hub:a/*"]\nkeys = ["alice"]\nexpires = "2099-01-01T00:00:00Z"\nwhy = "w"\n'
+_REVOKED = f'[[revoked]]\nkey_id = "{"0" * 64}"\nwhy = "w"\n'
+_FIX = "\n  To continue: correct the file"
+RULES: dict[str, tuple[str, str]] = {
+    "key: an odd name": (_KEY.replace("alice", "../alice"), "key[0].name: letters, digits and . _ - only, not '../alice'" + _FIX),
+    "key: no key": ('[[key]]\nname = "a"\npublic = "x"\n', "key[0].public: neither a PEM public key nor an OpenSSH one\n  To continue: give the .pub file that keygen or ssh-keygen wrote"),
+    "key: a broken key": ('[[key]]\nname = "a"\npublic = "ssh-ed25519 AAAA"\n', "key[0].public: not a public key: …" + _FIX),
+    "key: a name twice": (_KEY * 2, "key[1].name: 'alice' is there twice" + _FIX),
+    "key: no name": (_KEY.replace('name = "alice"\n', ""), "key[0].name: a string is required" + _FIX),
+    "key: no public": ('[[key]]\nname = "a"\n', "key[0].public: a string is required" + _FIX),
+    "key: an unknown key": (_KEY + "x = 1\n", "key[0].x: unknown key; known here: name, public" + _FIX),
+    "rule: no keys": (_KEY + _RULE.replace('keys = ["alice"]\n', ""), "trust[0].keys: a list of strings is required" + _FIX),
+    "rule: a key that nobody named": (_KEY + _RULE.replace("alice", "bob"), "trust[0].keys: no [[key]] is named 'bob'" + _FIX),
+    "rule: one key under two names": (_KEY + _KEY.replace("alice", "bob") + _RULE.replace('"alice"', '"alice", "bob"'), "trust[0].keys: two of these names are one key, which would count once" + _FIX),
+    "rule: no name": (_KEY + _RULE.replace('name = "team"\n', ""), "trust[0].name: a string is required" + _FIX),
+    "rule: an odd name": (_KEY + _RULE.replace("team", "../team"), "trust[0]: a rule's name has letters, digits and . _ - only" + _FIX),
+    "rule: no sources": (_KEY + _RULE.replace('sources = ["hub:a/*"]\n', ""), "trust[0].sources: a list of strings is required" + _FIX),
+    "rule: empty sources": (_KEY + _RULE.replace('"hub:a/*"', ""), "trust[0]: a rule has sources and a reason" + _FIX),
+    "rule: an empty reason": (_KEY + _RULE.replace('"w"', '" "'), "trust[0]: a rule has sources and a reason" + _FIX),
+    "rule: no reason": (_KEY + _RULE.replace('why = "w"\n', ""), "trust[0].why: a string is required" + _FIX),
+    "rule: no expiry": (_KEY + _RULE.replace('expires = "2099-01-01T00:00:00Z"\n', ""), "trust[0].expires: a string is required" + _FIX),
+    "rule: no time": (_KEY + _RULE.replace("2099-01-01T00:00:00Z", "never"), "trust[0]: not a time like 2026-11-23T08:00:00Z: 'never'" + _FIX),
+    "rule: too high a threshold": (_KEY + _RULE + "threshold = 2\n", "trust[0]: a threshold of 2 cannot be met by 1 distinct keys" + _FIX),
+    "rule: no threshold": (_KEY + _RULE + "threshold = 0\n", "trust[0]: a threshold of 0 cannot be met by 1 distinct keys" + _FIX),
+    "rule: a threshold that is text": (_KEY + _RULE + "threshold = '1'\n", "trust[0].threshold: an integer, not '1'" + _FIX),
+    "rule: a threshold that is a boolean": (_KEY + _RULE + "threshold = true\n", "trust[0].threshold: an integer, not True" + _FIX),
+    "rule: no minimum": (_KEY + _RULE + "minimum_version = 0\n", "trust[0]: versions begin at 1" + _FIX),
+    "rule: a minimum that is a fraction": (_KEY + _RULE + "minimum_version = 1.0\n", "trust[0].minimum_version: an integer, not 1.0" + _FIX),
+    "rule: an unknown key": (_KEY + _RULE + "x = 1\n", "trust[0].x: unknown key; known here: expires, keys, minimum_version, name, sources, threshold, why" + _FIX),
+    "revoked: a name": (_REVOKED.replace("0" * 64, "alice"), "revoked[0].key_id: 64 hex digits, not 'alice'" + _FIX),
+    "revoked: no key id": ('[[revoked]]\nwhy = "w"\n', "revoked[0].key_id: a string is required" + _FIX),
+    "revoked: an empty reason": (_REVOKED.replace('"w"', '" "'), "revoked[0].why: a revocation says why" + _FIX),
+    "revoked: no reason": (_REVOKED.replace('why = "w"\n', ""), "revoked[0].why: a string is required" + _FIX),
+    "revoked: an unknown key": (_REVOKED + "x = 1\n", "revoked[0].x: unknown key; known here: key_id, why" + _FIX),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_of_trust_rules(case: str, tmp_path: Path) -> None:
+    text, expected = RULES[case]
+    (tmp_path / "p.toml").write_text(f'format = 1\nname = "p"\nextends = ["default"]\n{text}')
+    assert_says(lambda: load_policy(tmp_path / "p.toml"), f"[document] {tmp_path}/p.toml: {expected}")
