@@ -46,8 +46,7 @@ def forget_command(source: str | None, lockfile: Path, clock: bool) -> None:
     if source is None and not clock:
         raise click.UsageError("name a SOURCE, or give --clock")
     project = f"{os.path.realpath(lockfile)}: "
-    # No name begins with a line end: with --clock alone, no version is forgotten.
-    count = forget(default_memory(), f"{project}{source} under " if source else "\n", clock=clock)
+    count = forget(default_memory(), f"{project}{source} under " if source else None, clock=clock)
     say(f"forgotten: {count} versions{', and the time' if clock else ''}")
 
 

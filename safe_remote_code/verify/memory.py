@@ -113,7 +113,9 @@ def remember(path: Path, numbers: Mapping[str, int], now: datetime) -> None:
 
 
 def forget(path: Path, prefix: str | None, *, clock: bool) -> int:
-    """Drop the numbers of all names that begin with `prefix`, and the time if `clock`; return how many were dropped.
+    """Drop the numbers of all names that begin with `prefix` (of none if it is None), and the time if `clock`.
+
+    The number of those dropped is returned.
 
     Raises:
         DocumentError: it cannot be read or written.

@@ -132,6 +132,9 @@ def test_versions_go_up_by_themselves_and_a_rollback_is_refused_until_it_is_acce
     Path("remote-code.lock").write_text(old)
     with pytest.raises(SignatureError, match="1 is a rollback: 2 was seen"):
         _load(policy)
+    assert run("trust", "forget", "--clock").stdout == "forgotten: 0 versions, and the time\n"
+    with pytest.raises(SignatureError, match="1 is a rollback: 2 was seen"):
+        _load(policy)
     assert run("trust", "forget", "local:plain").stdout == "forgotten: 1 versions\n"
     _load(policy)
 

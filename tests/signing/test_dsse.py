@@ -199,3 +199,22 @@ def test_one_flipped_bit_anywhere_in_payload_or_signature_is_refused() -> None:
     for index in range(len(PAYLOAD) * 8):
         with pytest.raises(SignatureError):
             dsse.verify(_edited(_set("payload", flip(PAYLOAD, index))), KIND, [ALICE.public])
+
+
+def test_merging_keeps_each_signature_once_and_in_order() -> None:
+    one, other = (json.loads(dsse.sign(PAYLOAD, KIND, [key])) for key in (ALICE, BOB))
+    merged = json.loads(dsse.merge(json.dumps(one | {"note": 1}).encode(), json.dumps(other | {"note": 2}).encode()))
+    assert merged == one | {"signatures": [*one["signatures"], *other["signatures"]], "note": 1}
+    again = dsse.merge(json.dumps(merged).encode(), json.dumps(other).encode())
+    assert json.loads(again) == merged, "what is there already is not added"
+    assert again == json.dumps(merged, sort_keys=True, separators=(",", ":")).encode()
+    assert dsse.verify(again, KIND, [ALICE.public, BOB.public], 2).payload == PAYLOAD
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(("key", "value"), [("payload", "e30="), ("payloadType", "text/plain")])
+def test_envelopes_of_different_content_are_not_merged(key: str, value: str, swapped: bool) -> None:
+    one = json.loads(TEXT)
+    pair = [json.dumps(item).encode() for item in (one, one | {key: value})]
+    with pytest.raises(SignatureError, match=f"two envelopes differ in their {key}$"):
+        dsse.merge(*(pair[::-1] if swapped else pair))

@@ -58,6 +58,51 @@ def test_a_private_key_that_others_can_read_is_refused(mode: int, tmp_path: Path
         key_files.load_private(tmp_path / "k")
 
 
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_a_private_key_is_written_for_its_owner_alone(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        public = key_files.write_pair(ED, tmp_path / "k", None)
+    finally:
+        os.umask(before)
+    assert ((tmp_path / "k").stat().st_mode & 0o777, public.stat().st_mode & 0o777) == (0o600, 0o644 & ~umask)
+
+
+#: Owner of the file, who reads it; whether it is taken.
+OWNERS = {"one's own": (1000, 1000, True), "root's": (0, 1000, True), "another's": (1001, 1000, False), "another's, read by root": (1, 0, False)}
+
+
+@pytest.mark.parametrize("case", OWNERS)
+def test_a_private_key_of_another_user_is_refused(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns the file can exchange it."""
+    owner, reader, good = OWNERS[case]
+    key_files.write_pair(ED, tmp_path / "k", None)
+    status, fstat = list(os.stat(tmp_path / "k")), os.fstat
+    status[4] = owner
+    monkeypatch.setattr(key_files.os, "geteuid", lambda: reader)
+    monkeypatch.setattr(key_files.os, "fstat", lambda descriptor: os.stat_result(status) if fstat(descriptor).st_ino == status[1] else fstat(descriptor))
+    if good:
+        assert key_files.load_private(tmp_path / "k").public == ED.public
+        return
+    with pytest.raises(DocumentError) as refused:
+        key_files.load_private(tmp_path / "k")
+    assert str(refused.value) == f"[document] {tmp_path}/k: this private key belongs to another user\n  To continue: use a key of yours"
+
+
+def test_a_password_is_asked_for_where_one_is_needed(tmp_path: Path) -> None:
+    """PKCS #8, and the older form that OpenSSL writes."""
+    forms = {s.PrivateFormat.PKCS8: b"BEGIN ENCRYPTED PRIVATE KEY", s.PrivateFormat.TraditionalOpenSSL: b"Proc-Type: 4,ENCRYPTED"}
+    key = ec.generate_private_key(ec.SECP256R1())
+    for form, sign in forms.items():
+        for encryption in (s.NoEncryption(), s.BestAvailableEncryption(b"secret")):
+            encrypted = not isinstance(encryption, s.NoEncryption)
+            data = key.private_bytes(s.Encoding.PEM, form, encryption)
+            (tmp_path / "k").write_bytes(data)
+            (tmp_path / "k").chmod(0o600)
+            assert (sign in data) is key_files.is_encrypted(tmp_path / "k") is encrypted
+            assert key_files.load_private(tmp_path / "k", b"secret" if encrypted else None).public == parse_public(_pem(key))
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     for name in ("k", "k.pub"):
         folder = tmp_path / name.replace(".", "")

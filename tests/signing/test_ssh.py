@@ -128,7 +128,9 @@ def test_armour_is_strict(keys: Path, tmp_path: Path) -> None:
     text = _signed(keys / "ed25519", tmp_path)
     parse_ssh_signature(text)
     parse_ssh_signature(text.replace("\n", "\r\n"))
-    for bad in ("", text + text, "x\n" + text, text.replace("SSH SIGNATURE", "PGP SIGNATURE"), text.replace("U1NIU0lH", "U1NIU0l!"), text.split("\n")[1], "A" * 100_000):
+    begin, *middle, end = text.strip().split("\n")
+    pieces = [[begin.lower(), *middle, end], ["x", *middle, end], [begin, *middle, "x"], [*middle, end], [begin, *middle], [begin, end], [end, *middle, begin]]
+    for bad in ("", *map("\n".join, pieces), text + text, "x\n" + text, text.replace("SSH SIGNATURE", "PGP SIGNATURE"), text.replace("U1NIU0lH", "U1NIU0l!"), text.split("\n")[1], "A" * 100_000):
         with pytest.raises(SignatureError):
             parse_ssh_signature(bad)
 

@@ -385,3 +385,67 @@ def test_clocks_may_differ_by_minutes_and_no_more(project: Project) -> None:
 def test_the_minimum_version_itself_is_enough(version: int, project: Project) -> None:
     project.sign(ALICE, version=version)
     assert project.judge(policy(rule([ALICE.public], minimum_version=3)))[0].version == version
+
+
+def test_what_is_remembered_is_named_by_project_source_rule_and_the_keys_that_it_began_with(project: Project) -> None:
+    """So that a policy that lists other keys itself begins anew, and a number of 0 is not noted."""
+    from safe_remote_code.signing.rotation import KeySet
+
+    asked = policy(rule([ALICE.public]), rule([ALICE.public], name="all", sources=("*",)))
+    project.sign(ALICE, version=3)
+    assert [met.rule for met in project.judge(asked)] == ["our-org", "all"]
+    place = os.path.realpath(project.lockfile)
+    versions = {f"{place}: {SOURCE} under our-org": 3, f"{place}: {SOURCE} under all": 3}
+    assert recall(project.memory).numbers == versions
+    old = KeySet(keys=frozenset([ALICE.public]), threshold=1)
+    project.rotate(old, KeySet(keys=frozenset([BOB.public]), threshold=1, number=1), ALICE, BOB)
+    project.sign(BOB, version=3)
+    project.judge(ONE)
+    assert recall(project.memory).numbers == versions | {f"{place}: rotations of our-org from {old.identity[:16]}": 1}
+
+
+def test_a_rollback_says_how_it_is_accepted(project: Project) -> None:
+    newest = project.sign(ALICE, version=3)
+    project.judge(ONE)
+    newest.unlink()
+    project.sign(ALICE, version=2)
+    with pytest.raises(SignatureError) as refused:
+        project.judge(ONE)
+    assert str(refused.value) == (
+        f"[signature] {os.path.realpath(project.lockfile)}: {SOURCE} under our-org: 2 is a rollback: 3 was seen here before\n"
+        f"  To continue: restore what was signed last, or accept it: safe-remote-code trust forget {SOURCE}"
+    )
+
+
+def test_anothers_approval_says_what_to_do(project: Project) -> None:
+    fork = replace(PACKAGE, source="hub:our-org/experiment")
+    with pytest.raises(SignatureError) as refused:
+        project.judge(ONE, fork, REPO)
+    assert str(refused.value) == (
+        f"[signature] {SOURCE}: trust rule our-org wants this repository's own approval, but its code is pinned as that of "
+        "hub:our-org/experiment\n  To continue: safe-remote-code pin our-org/model, then sign it"
+    )
+
+
+def test_each_rule_is_judged_once(project: Project) -> None:
+    """A rule that names both the copy that is loaded and what it is a copy of."""
+    asked = policy(rule([ALICE.public], sources=("*",)), rule([ALICE.public], name="second"), rule([EVE.public], name="third", sources=("hub:x/*",)))
+    project.sign(ALICE)
+    met = project.judge(asked, PACKAGE, RepoSource(kind="local", location="/runs/checkpoint-10"))
+    assert [item.rule for item in met] == ["our-org", "second"]
+
+
+def test_without_a_pin_there_is_nothing_to_approve(project: Project) -> None:
+    from safe_remote_code.snapshot import SourceFile, snapshot
+    from safe_remote_code.verify import Surroundings, VerifiedSnapshot, approved
+
+    code = snapshot([SourceFile(path="modeling_x.py", data=b"class X: pass\n")])
+    unpinned = VerifiedSnapshot(snapshot=code, package=None, unsafe_unpinned=code.digest)
+    around = Surroundings(lockfile=project.lockfile, memory=project.memory, now=project.now)
+    assert approved(unpinned, REPO, ONE, around) is unpinned
+
+
+def test_the_order_of_the_lock_is_not_that_of_the_approval(project: Project) -> None:
+    package = replace(PACKAGE, entry_points=("modeling_x.X", "helper.H"), capabilities=("network", "file-read"))
+    project.sign(ALICE, package=package)
+    assert project.judge(ONE, package)[0].version == 1
