@@ -267,6 +267,12 @@ def test_size_of_statements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         statements.parse_statement(payload, "urn:safe-remote-code:approval:1")
 
 
+def test_a_statement_comes_back_whole() -> None:
+    payload = approval().payload()
+    statement = statements.parse_statement(payload, "urn:safe-remote-code:approval:1")
+    assert (statement.predicate_type, statement.payload()) == ("urn:safe-remote-code:approval:1", payload)
+
+
 def test_the_key_that_is_made_without_a_word_is_ed25519() -> None:
     assert generate().public.algorithm == "ed25519"
     with pytest.raises(ValueError, match="^unknown algorithm 'rsa'; known: ed25519, ecdsa-p256, ecdsa-p384, ecdsa-p521$"):

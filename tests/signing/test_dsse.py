@@ -201,6 +201,14 @@ def test_one_flipped_bit_anywhere_in_payload_or_signature_is_refused() -> None:
             dsse.verify(_edited(_set("payload", flip(PAYLOAD, index))), KIND, [ALICE.public])
 
 
+def test_an_envelope_is_spelt_as_the_specification_says() -> None:
+    keys = sorted((ALICE, EVE), key=lambda key: key.public.key_id)
+    signatures = [{"keyid": key.public.key_id, "sig": _sig(key)} for key in keys]
+    expected = {"payload": base64.b64encode(PAYLOAD).decode(), "payloadType": KIND, "signatures": signatures}
+    made = dsse.sign(PAYLOAD, KIND, [EVE, ALICE])
+    assert made == dsse.sign(PAYLOAD, KIND, [ALICE, EVE]) == json.dumps(expected, separators=(",", ":")).encode()
+
+
 def test_merging_keeps_each_signature_once_and_in_order() -> None:
     one, other = (json.loads(dsse.sign(PAYLOAD, KIND, [key])) for key in (ALICE, BOB))
     merged = json.loads(dsse.merge(json.dumps(one | {"note": 1}).encode(), json.dumps(other | {"note": 2}).encode()))

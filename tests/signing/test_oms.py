@@ -168,6 +168,8 @@ def test_blake2b_has_two_names_in_the_format(hash_type: str) -> None:
 def test_what_the_tool_may_leave_out_of_a_bundle_is_nothing_left_out() -> None:
     bundle = _resigned(lambda value: value["predicate"]["serialization"].__delitem__("ignore_paths"))
     assert verify_bundle(bundle, KEY.public).ignored == ()
+    bundle = _edited(lambda value: value["verificationMaterial"].__delitem__("tlogEntries"))
+    assert verify_bundle(bundle, KEY.public).files == FILES
 
 
 def test_the_bundle_is_spelt_as_the_format_says() -> None:

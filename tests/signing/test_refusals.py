@@ -205,6 +205,7 @@ KEYS: dict[str, tuple[Call, str]] = {
     "no private key file": (_file(b"x"), "[signature] {tmp}/k: not a private key in PEM, or the password is wrong"),
     "a kind of private key": (_file(RSA.private_bytes(*_PKCS8)), "[signature] {tmp}/k: this kind of key cannot sign here\n  To continue: use Ed25519 or ECDSA; see keygen"),
     "no public key file": (_file(b"x", act=key_files.load_public), "[signature] {tmp}/k: neither a PEM public key nor an OpenSSH one\n  To continue: give the .pub file that keygen or ssh-keygen wrote"),
+    "a public key file that is no text": (_file(b"\xff", act=key_files.load_public), "[signature] {tmp}/k: neither a PEM public key nor an OpenSSH one\n  To continue: give the .pub file that keygen or ssh-keygen wrote"),
     "an open private key": (_file(ALICE.pem(None), 0o640), "[document] {tmp}/k: others than its owner can read this private key\n  To continue: chmod 600 {tmp}/k"),
     "no file": (lambda tmp: key_files.load_public(tmp / "k"), "[document] {tmp}/k: cannot be read: No such file or directory"),
     "a folder": (lambda tmp: key_files.is_encrypted(tmp), "[document] {tmp}: not a regular file"),
