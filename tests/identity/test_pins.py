@@ -74,9 +74,17 @@ def test_a_package_that_is_whole_is_found_behind_one_that_is_not() -> None:
     assert _verified(CODE, larger, exact).package == exact
 
 
-def test_what_is_not_python_imports_nothing() -> None:
+def test_what_is_not_python_imports_nothing_and_hides_nothing() -> None:
     code = _code(odd=b"def (\n")
     assert _verified(code, _package(code)).package is not None
+    whole = _package(_code(a_odd=b"def (\n", fast=b"x = 1\n"))
+    assert "pinned files are missing: fast.py" in str(_refusal(_code(a_odd=b"def (\n"), whole))
+
+
+def test_what_is_missing_is_said_of_the_own_pin() -> None:
+    code = _code(helper=None)
+    own, other = _package(CODE), _package(_code(fast=b"x = 1\n"), "hub:a/a")
+    assert "pinned files are missing: helper.py\n" in str(_refusal(code, other, own))
 
 
 ENTRIES = {
@@ -87,6 +95,8 @@ ENTRIES = {
     "a class of another file": ("helper.py", "X", ("m.X",), False),
     "any class of the file": ("m.py", ModuleRef.ANY, ("m.X",), True),
     "any class of another file": ("helper.py", ModuleRef.ANY, ("m.X",), False),
+    "any class of a file with a dot": ("m.v1.py", ModuleRef.ANY, ("m.v1.X",), True),
+    "a class of a file with a dot": ("m.v1.py", "X", ("m.v1.X",), True),
     "any class of a file in a folder": ("m.py", ModuleRef.ANY, ("sub/m.X",), False),
 }  # fmt: skip
 

@@ -404,6 +404,17 @@ def test_what_is_remembered_is_named_by_project_source_rule_and_the_keys_that_it
     assert recall(project.memory).numbers == versions | {f"{place}: rotations of our-org from {old.identity[:16]}": 1}
 
 
+def test_each_rule_has_the_highest_version_that_its_own_keys_reached(project: Project) -> None:
+    asked = policy(rule([ALICE.public]), rule([BOB.public], name="second", minimum_version=2))
+    for version in (4, 2, 3):
+        project.sign(ALICE, version=version, expires=NOW + version * DAY)
+    project.sign(BOB, version=7)
+    first, second = project.judge(asked)
+    assert (first.version, first.expires, second.version) == (4, NOW + 4 * DAY, 7)
+    place = os.path.realpath(project.lockfile)
+    assert recall(project.memory).numbers == {f"{place}: {SOURCE} under our-org": 4, f"{place}: {SOURCE} under second": 7}
+
+
 def test_a_rollback_says_how_it_is_accepted(project: Project) -> None:
     newest = project.sign(ALICE, version=3)
     project.judge(ONE)
