@@ -34,7 +34,6 @@ _CURVES: Final[dict[str, Algorithm]] = {
 }  # fmt: skip
 _MIN_RSA_BITS: Final = 2048
 _MAX_RSA_BITS: Final = 8192
-_ED25519_BYTES: Final = 32
 _FIELD_PRIME: Final = 2**255 - 19
 #: y-coordinates of the eight points of small order of Curve25519 (RFC 7748, section 6.1, and "Taming the many EdDSAs",
 #: 2020): for such a "public key" anybody can make a signature of any message.
@@ -77,7 +76,7 @@ def _algorithm(key: object) -> Algorithm:
 
 def _check_ed25519(raw: bytes) -> None:
     y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
-    if len(raw) != _ED25519_BYTES or y >= _FIELD_PRIME:
+    if y >= _FIELD_PRIME:
         raise SignatureError("an Ed25519 key that is not in its canonical encoding")
     if y in _SMALL_ORDER_Y:
         raise SignatureError("an Ed25519 key of small order, for which anybody can sign")
@@ -199,10 +198,15 @@ class PrivateKey:
         return signature
 
     def pem(self, password: bytes | None) -> bytes:
-        """PKCS #8 PEM, encrypted under `password` (PBES2) unless it is None."""
+        """PKCS #8 PEM, encrypted under `password` (PBES2) unless it is None.
+
+        Raises:
+            ValueError: an empty password.
+        """
         from cryptography.hazmat.primitives import serialization
 
-        encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        none, best = serialization.NoEncryption, serialization.BestAvailableEncryption
+        encryption = none() if password is None else best(password)
         return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 

@@ -15,7 +15,15 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from safe_remote_code.errors import DocumentError, SignatureError
 from safe_remote_code.signing import key_files
-from safe_remote_code.signing.keys import GENERATED, PublicKey, generate, parse_private, parse_public
+from safe_remote_code.signing.keys import (
+    GENERATED,
+    PrivateKey,
+    PublicKey,
+    check_strict_ecdsa,
+    generate,
+    parse_private,
+    parse_public,
+)
 
 P256 = generate("ecdsa-p256")
 ED = generate()
@@ -26,6 +34,13 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 def _pem(key: Any) -> str:
     return key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _line(key: PrivateKey) -> str:
+    """The public half as OpenSSH writes it."""
+    loaded: Any = s.load_der_public_key(key.public.der)
+    line: bytes = loaded.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH)
+    return line.decode()
 
 
 def _ed25519_der(raw: bytes) -> bytes:
@@ -48,6 +63,13 @@ def test_a_wrong_or_missing_password_is_refused(tmp_path: Path) -> None:
     for password in (None, b"", b"other"):
         with pytest.raises(SignatureError, match="password"):
             key_files.load_private(tmp_path / "k", password)
+
+
+def test_an_empty_password_is_none_that_encrypts(tmp_path: Path) -> None:
+    """And no reason to write the key in the clear."""
+    with pytest.raises(ValueError):
+        key_files.write_pair(ED, tmp_path / "k", b"")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o666])
@@ -144,10 +166,13 @@ NOT_KEYS = {
     "text": "hello",
     "a private key": ED.pem(None).decode(),
     "two keys": ED.public.pem + P256.public.pem,
+    "two keys of which one is private": ED.public.pem + P256.pem(None).decode(),
     "two lines": "ssh-ed25519 AAAA\nssh-ed25519 AAAA",
+    "two SSH keys": f"{_line(ED)}\n{_line(P256)}",
+    "an SSH key and a comment": f"{_line(ED)}\n# alice",
     "a certificate's label": ED.public.pem.replace("PUBLIC KEY", "CERTIFICATE"),
     "too large": "ssh-rsa " + "A" * 100_000,
-    "options before an SSH key": 'command="x" ' + s.load_der_public_key(ED.public.der).public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode(),  # type: ignore[union-attr, call-arg, arg-type]
+    "options before an SSH key": 'command="x" ' + _line(ED),
 }
 
 
@@ -231,6 +256,13 @@ def test_ecdsa_signatures_have_one_encoding(case: str) -> None:
     with pytest.raises(SignatureError):
         P256.public.check(ECDSA[case], DATA)
     P256.public.check(encode_dss_signature(R, S), DATA)
+
+
+@pytest.mark.parametrize("case", [case for case in ECDSA if case not in ("r + n", "s + n", "r = n, s = n", "r and s exchanged")])
+def test_what_is_not_strict_der_is_no_signature_of_anything(case: str) -> None:
+    """Before any arithmetic, which would refuse most of it too."""
+    with pytest.raises(SignatureError, match="not strict DER"):
+        check_strict_ecdsa(ECDSA[case])
 
 
 def test_ed25519_signatures_are_not_malleable() -> None:

@@ -326,6 +326,17 @@ def test_a_chain_is_refused_for_a_reason_only(case: str) -> None:
     assert verify_bundle(GOOD_CHAINS[case](), _trust(ROOT)).files == FILES
 
 
+@pytest.mark.parametrize("identity", ["signer@example.org", "https://example.org/signer", "signer.example.org", "leaf"])
+def test_each_kind_of_name_identifies(identity: str) -> None:
+    """Also if the alternative names are critical, as they are without a subject."""
+    names = [x509.RFC822Name("signer@example.org"), x509.UniformResourceIdentifier("https://example.org/signer"), x509.DNSName("signer.example.org")]
+    bundle = chain_bundle(FILES, party("leaf", ISSUER, extra=x509.SubjectAlternativeName(names)), ISSUER)
+    assert verify_bundle(bundle, _trust(ROOT, identity=identity)).files == FILES
+    assert verify_bundle(chain_bundle(FILES, party("leaf", ISSUER), ISSUER), _trust(ROOT, identity="leaf")).files == FILES
+    with pytest.raises(SignatureError, match="not of 'example.org'"):
+        verify_bundle(bundle, _trust(ROOT, identity="example.org"))
+
+
 def test_the_chain_that_is_signed_with_comes_back() -> None:
     """`make_bundle` with certificates, as the tool reads it (`interop.py`): the chain in DER, leaf first, and no hint."""
     made = json.loads(make_bundle("model", FILES, (), LEAF.signer, (LEAF.certificate, ISSUER.certificate)))
