@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -203,6 +204,18 @@ def test_an_approval_holds_for_the_second_before_it_expires() -> None:
     assert approval(issued=NOW, expires=NOW + SECOND).expires == NOW + SECOND
     with pytest.raises(SignatureError, match="before it was issued"):
         approval(issued=NOW, expires=NOW)
+
+
+def test_times_do_not_depend_on_where_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        for zone in ("Asia/Tokyo", "JST-9", "EST5", "UTC"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert format_time(NOW) == "2026-11-23T12:00:00Z"
+            assert parse_time("2026-11-23T12:00:00Z", "x") == NOW
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_times_are_of_one_zone_and_whole_seconds() -> None:

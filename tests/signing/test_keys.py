@@ -265,6 +265,10 @@ def test_what_is_not_strict_der_is_no_signature_of_anything(case: str) -> None:
         check_strict_ecdsa(ECDSA[case])
 
 
+def test_the_smallest_integers_are_strict_der() -> None:
+    check_strict_ecdsa(encode_dss_signature(1, 1))
+
+
 def test_ed25519_signatures_are_not_malleable() -> None:
     """S + L is the classic second signature (RFC 8032, section 5.1.7, demands S < L)."""
     order = 2**252 + 27742317777372353535851937790883648493

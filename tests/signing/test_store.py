@@ -94,17 +94,18 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         os.umask(before)
     assert (place.read_bytes(), place.stat().st_mode & 0o777, os.listdir(place.parent)) == (b"one", 0o644, ["x.json"])
     write_file(place, b"two")
-    seen: list[tuple[bytes, bytes, str]] = []
+    seen: list[tuple[bytes, bytes, Path]] = []
 
     def stopped(source: str, target: Path) -> None:
-        seen.append((Path(source).read_bytes(), Path(target).read_bytes(), os.path.basename(source)))
+        seen.append((Path(source).read_bytes(), Path(target).read_bytes(), Path(source)))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", stopped)
     with pytest.raises(KeyboardInterrupt):
         write_file(place, b"three")
-    [(new, old, name)] = seen
-    assert (new, old, name.startswith(".x.json.")) == (b"three", b"two", True), "hidden, so that nobody reads it"
+    [(new, old, temporary)] = seen
+    assert (new, old, temporary.parent) == (b"three", b"two", place.parent), "on the same disk, so that the move is one step"
+    assert temporary.name.startswith(".x.json."), "hidden, so that nobody reads it"
     assert (place.read_bytes(), os.listdir(place.parent)) == (b"two", ["x.json"])
 
 
