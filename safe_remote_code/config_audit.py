@@ -4,7 +4,7 @@ What
     JSON beside the weights (``config.json``, ``tokenizer_config.json``, ``adapter_config.json``, ...) names
     code: another repository's classes (``auto_map`` with ``--``), a kernel to download (``attn_implementation``
     with a ``/``), a Python file (``model_file``); or it carries the permission to run code
-    (``trust_remote_code``).
+    (``trust_remote_code``). An entry whose file the repository does not hold is a note: the rest is pinned without it.
 
 Why it matters
     Programs have taken such a key for the user's own word: ``_attn_implementation_internal`` ran a Hub kernel
@@ -30,13 +30,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from .errors import FetchError, MissingFileError, RefusedError
-from .fetch.entry_points import CONFIG_FILES
+from .fetch.entry_points import CONFIG_FILES, offers
 from .finding import Enforcement, Finding
 from .limits import MAX_JSON_BYTES
 from .reference import RepoSource
 
 if TYPE_CHECKING:
     from .fetch import Source
+    from .snapshot import Snapshot
 
 RULE: Final = "config-names-code"
 #: Every JSON file in which a known loader looks for one of the keys below.
@@ -193,3 +194,26 @@ def audit_configs(source: Source) -> tuple[Finding, ...]:
         RefusedError: a file is not a plain file inside the repository, or too large.
     """
     return tuple(finding for path in AUDITED_FILES for finding in _read(source, path))
+
+
+def dangling_entries(source: Source, code: Snapshot) -> tuple[Finding, ...]:
+    """A note on each entry of the repository's JSON whose file is not in `code`, all that the repository holds.
+
+    Raises:
+        RefusedError, FetchError: a document could not be read.
+    """
+    found = set()
+    for offer in offers(source):
+        if offer.path is not None and offer.path not in code:
+            text = source.read(offer.document, MAX_JSON_BYTES).decode("utf-8-sig", "replace")
+            line, column = _place(text, offer.reference)
+            message = f"names {offer.reference}, and there is no file {offer.path}: this class cannot be loaded"
+            remedy = "add the file or delete the entry; a file that is added later needs a new pin"
+            found.add(_finding(offer.document, line, column, offer.key, ("note", message, remedy)))
+    return tuple(sorted(found))
+
+
+def _place(text: str, reference: str) -> tuple[int, int]:
+    """Line and column of `reference`, a string of the document `text`; its beginning if it is spelled with escapes."""
+    start = max(text.find(json.dumps(reference)), 0)
+    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import MissingFileError, RefusedError
@@ -12,7 +13,7 @@ from ..relative_imports import Wanted, imports_of
 from ..snapshot import Snapshot, SourceFile, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .source import Source
 
@@ -41,11 +42,13 @@ def _is_attribute(wanted: Wanted, found: dict[str, SourceFile]) -> bool:
     return not wanted.required and f"{posixpath.dirname(wanted.paths[0])}.py" in found
 
 
-def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
+def fetch(source: Source, roots: Iterable[str], offered: Mapping[str, str] = MappingProxyType({})) -> Snapshot:
     """The snapshot of the files `roots` and of everything that they import from the repository.
 
+    `offered` are roots that JSON names, each with its place there: one that the repository does not hold is left out.
+
     Raises:
-        MissingFileError: a root, or a file that is imported, is not there.
+        MissingFileError: a root, or a file that is imported, is not there; or nothing is, of all that is offered.
         FetchError: the source failed; trying again may help.
         RefusedError: a file is not acceptable as it is.
     """
@@ -53,9 +56,10 @@ def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
     tried: set[tuple[str, ...]] = set()
     # First in, first out: a module is read before the names that are taken from it.
     queue = deque((Wanted(paths=(path,), required=True), "") for path in roots)
+    queue.extend((Wanted(paths=(path,), required=False), "") for path in offered)
     while queue:
         wanted, importer = queue.popleft()
-        if wanted.paths in tried or _is_attribute(wanted, found):
+        if wanted.paths in tried or (importer and _is_attribute(wanted, found)):
             continue
         tried.add(wanted.paths)
         if any(path in found for path in wanted.paths):
@@ -69,4 +73,7 @@ def fetch(source: Source, roots: Iterable[str]) -> Snapshot:
             if len(found) > MAX_SNAPSHOT_FILES:
                 raise RefusedError(f"imports more than {MAX_SNAPSHOT_FILES} files", subject=str(source.repo))
             queue.extend((item, file.path) for item in _imports(file))
+    if offered and not found:
+        missing = "; ".join(f"no file {path}, which {place} names" for path, place in sorted(offered.items()))
+        raise MissingFileError(missing, subject=str(source.repo))
     return snapshot(found.values())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import json
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, final
 
 from ..errors import MissingFileError, RefusedError
 from ..limits import MAX_FILE_BYTES, MAX_JSON_BYTES
@@ -47,21 +48,61 @@ def read_configs(source: Source) -> dict[str, object]:
     return documents
 
 
-def _references(document: object) -> Iterator[str]:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A class reference (`[repo--]module.Class`) of the repository's JSON: `key` of `document` holds it."""
+
+    reference: str
+    document: str
+    key: str
+
+    @property
+    def path(self) -> str | None:
+        """The file of this repository that it means; None if it names another repository."""
+        return None if "--" in self.reference else f"{self.reference.rpartition('.')[0]}.py"
+
+    def __str__(self) -> str:
+        return f"{self.document} ({self.key})"
+
+
+def _offers(document: object, name: str, prefix: str = "") -> Iterator[Offer]:
     if not isinstance(document, dict):
         return
     auto_map = document.get("auto_map")
     if isinstance(auto_map, list | tuple):  # tokenizers of old had [slow, fast]
         auto_map = {"AutoTokenizer": auto_map}
-    values = list(auto_map.values()) if isinstance(auto_map, dict) else []
+    values = [(f"auto_map.{key}", value) for key, value in auto_map.items()] if isinstance(auto_map, dict) else []
     pipelines = document.get("custom_pipelines")
     if isinstance(pipelines, dict):
-        values += [entry.get("impl") for entry in pipelines.values() if isinstance(entry, dict)]
-    for value in values:
+        values += [(f"custom_pipelines.{key}", entry.get("impl"))
+                   for key, entry in pipelines.items() if isinstance(entry, dict)]  # fmt: skip
+    for key, value in values:
         for item in value if isinstance(value, list | tuple) else [value]:
             # transformers would fail on any other spelling, too
             if isinstance(item, str) and item.rpartition("--")[2].count(".") == 1:
-                yield item
+                yield Offer(reference=item, document=name, key=f"{prefix}{key}")
+
+
+def offers(source: Source) -> tuple[Offer, ...]:
+    """Everything that the repository's JSON offers to load, sorted by reference.
+
+    Raises:
+        RefusedError, FetchError: a document could not be read.
+    """
+    documents = read_configs(source)
+    found = [offer for name, document in documents.items() for offer in _offers(document, name)]
+    processor = documents.get("processor_config.json")
+    # transformers 5 saves the parts of a processor inside its own document. Parts of a model's config are left
+    # out: they are often copied from elsewhere, with references to files that are not here.
+    for part, document in processor.items() if isinstance(processor, dict) else ():
+        found += _offers(document, "processor_config.json", f"{part}.")
+    try:
+        source.read(CUSTOM_GENERATE, MAX_FILE_BYTES)
+        found.append(Offer(reference="custom_generate/generate.generate", document=CUSTOM_GENERATE, key="generate"))
+    except MissingFileError:
+        pass
+    return tuple(sorted(found, key=lambda offer: offer.reference))
 
 
 def references(source: Source) -> tuple[str, ...]:
@@ -70,18 +111,7 @@ def references(source: Source) -> tuple[str, ...]:
     Raises:
         RefusedError, FetchError: a document could not be read.
     """
-    documents = read_configs(source)
-    processor = documents.get("processor_config.json")
-    # transformers 5 saves the parts of a processor inside its own document. Parts of a model's config are left
-    # out: they are often copied from elsewhere, with references to files that are not here.
-    parts = processor.values() if isinstance(processor, dict) else ()
-    found = {item for document in (*documents.values(), *parts) for item in _references(document)}
-    try:
-        source.read(CUSTOM_GENERATE, MAX_FILE_BYTES)
-        found.add("custom_generate/generate.generate")
-    except MissingFileError:
-        pass
-    return tuple(sorted(found))
+    return tuple(sorted({offer.reference for offer in offers(source)}))
 
 
 def offered_entries(snapshot: Snapshot, roots: set[str]) -> set[str]:

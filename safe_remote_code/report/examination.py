@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, final
 from ..admit import findings as admission_findings
 from ..analyse import analyse
 from ..analyse.rules import unreadable
-from ..config_audit import audit_configs, foreign_repositories
+from ..config_audit import audit_configs, dangling_entries, foreign_repositories
 from ..errors import FetchError, MissingFileError, RefusedError
 from ..fetch import fetch
 from ..fetch.entry_points import read_configs, references
@@ -149,6 +149,7 @@ def examine(source: Source, policy: Policy, code: Snapshot | None = None) -> Exa
             code, unreadable = _code(source)
             found += unreadable
         found += audit_configs(source)
+        found += dangling_entries(source, code) if code is not None else ()
         foreign = _foreign(source)
     except RefusedError as error:
         found.append(_unreadable(error))

@@ -114,6 +114,18 @@ def test_files_that_are_not_loaded_are_named_as_not_examined() -> None:
     assert "not examined: train.py" in result.stdout
 
 
+def test_an_entry_without_its_file_is_noted_at_its_place() -> None:
+    folder = repository(Path("plain"))
+    (folder / "preprocessor_config.json").write_text(
+        '{\n  "auto_map": {\n    "AutoProcessor": "processing_vis.VisProcessor"\n  }\n}\n'
+    )
+    result = run("audit", "plain", "--format", "json")
+    (note,) = json.loads(result.stdout)["sources"][0]["findings"]
+    assert (result.exit_code, note["standing"], note["rule"]) == (0, "note", "config-names-code")
+    assert (note["path"], note["line"], note["column"]) == ("preprocessor_config.json", 3, 22)
+    assert note["message"].startswith("auto_map.AutoProcessor: names processing_vis.VisProcessor")
+
+
 def test_json_is_versioned_and_complete() -> None:
     repository(Path("plain"), HOSTILE)
     result = run("audit", "plain", "--format", "json")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli.commands import CONFIG, PLAIN, repository, run
+from safe_remote_code import get_class_from_dynamic_module
 from safe_remote_code.cli import pinstore
+from safe_remote_code.errors import DigestMismatchError, MissingFileError
 from safe_remote_code.lockfile import read_lock
 
 
@@ -189,3 +191,49 @@ def test_a_directory_whose_name_no_lock_can_hold_is_refused() -> None:
         assert result.exit_code == 1
         assert "a lock cannot hold this name" in result.stderr
     assert not Path("remote-code.lock").exists()
+
+
+DANGLING = {"auto_map": {**CONFIG["auto_map"], "AutoProcessor": "processing_vis.VisProcessor"}}
+
+
+def test_an_entry_whose_file_is_missing_is_noted_and_the_rest_is_pinned() -> None:
+    repository(Path("plain"), config=DANGLING)
+    result = run("pin", "plain")
+    (package,) = read_lock(Path("remote-code.lock")).packages
+    assert (result.exit_code, package.entry_points) == (0, ("modeling_plain.PlainModel",))
+    assert "note    config.json:1:" in result.stdout
+    assert "auto_map.AutoProcessor: names processing_vis.VisProcessor, and there is no file processing_vis.py" in result.stdout
+    assert run("verify", "plain").exit_code == 0
+
+
+def test_a_file_that_a_pinned_entry_lacked_is_not_loaded_when_it_comes() -> None:
+    folder = repository(Path("plain"), config=DANGLING)
+    run("pin", "plain")
+    asked = ("processing_vis.VisProcessor", folder)
+    with pytest.raises(MissingFileError, match="no file processing_vis.py"):
+        get_class_from_dynamic_module(*asked, lockfile="remote-code.lock")
+    (folder / "processing_vis.py").write_text("class VisProcessor:\n    pass\n")
+    with pytest.raises(DigestMismatchError, match="added processing_vis.py"):
+        get_class_from_dynamic_module(*asked, lockfile="remote-code.lock")
+    with pytest.raises(DigestMismatchError):  # recording on first use is for sources that are not pinned
+        get_class_from_dynamic_module(*asked, lockfile="remote-code.lock", policy="explore")
+    assert run("verify", "plain").exit_code == 1
+    assert run("pin", "plain").exit_code == 1
+    assert run("pin", "plain", "--update").exit_code == 0
+    assert get_class_from_dynamic_module(*asked, lockfile="remote-code.lock").__name__ == "VisProcessor"
+
+
+def test_a_copy_of_pinned_bytes_is_no_entry_that_dangled() -> None:
+    folder = repository(Path("plain"), config={"auto_map": {"AutoModel": "modeling_plain.PlainModel", "AutoProcessor": "other.Other"}})
+    run("pin", "plain")
+    (folder / "other.py").write_text(PLAIN)
+    with pytest.raises(DigestMismatchError):
+        get_class_from_dynamic_module("other.PlainModel", folder, lockfile="remote-code.lock")
+
+
+def test_if_every_file_that_json_names_is_missing_nothing_is_pinned_and_the_json_is_named() -> None:
+    repository(Path("plain"), {"train.py": "x = 1\n"}, config=DANGLING)
+    for command in ("pin", "audit"):
+        result = run(command, "plain")
+        assert (result.exit_code, Path("remote-code.lock").exists()) == (3, False)
+        assert "no file processing_vis.py, which config.json (auto_map.AutoProcessor) names" in result.stderr
