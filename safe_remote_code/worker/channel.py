@@ -19,7 +19,7 @@ from ..errors import WorkerDiedError, WorkerError, WorkerProtocolError, WorkerTi
 from .arena import LARGEST_KEPT_BYTES, Arena, fitting_bytes
 from .frames import MAX_ARENA_BYTES, Blob
 from .protocol import Conversation, Event
-from .values import Buffer, Decoder, Encoder, Special
+from .values import Buffer, Decoder, Special
 
 #: A child whose socket is closed is about to end; what it ends with is the cause to tell.
 _PATIENCE_SECONDS: Final = 1.0
@@ -232,20 +232,3 @@ def _raised(call: Callable[[object], None], value: object) -> BaseException | No
     except BaseException as error:
         return error
     return None
-
-
-def encoded(encoder: Encoder, value: object) -> object:
-    """`value` as a body; what cannot cross is the caller's mistake, with the in-process policy as the way out.
-
-    Raises:
-        UnsupportedInWorkerError: it is of a kind that does not cross.
-    """
-    from ..errors import UnsupportedInWorkerError
-
-    try:
-        return encoder.encode(value)
-    except (TypeError, ValueError) as error:
-        raise UnsupportedInWorkerError(
-            f"{error} cannot be sent to a worker", subject="worker",
-            remedy='load the model with a policy that says execution = "in-process"',
-        ) from None  # fmt: skip

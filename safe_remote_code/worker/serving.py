@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, final
 from ..errors import PolicyError, RemoteCodeError
 from .arena import Arena
 from .frames import PREFIX_BYTES, frame, frame_length, parse_blobs, parse_header
-from .values import Decoder, Encoder
+from .values import Decoder, Encoder, encoded
 
 _MAX_MESSAGE_CHARS: Final = 4000
 #: Findings of a refusal that are sent; the report of `safe-remote-code audit` has them all.
@@ -95,7 +95,8 @@ class Server:
 
     def _say(self, kind: str, value: object) -> None:
         encoder = Encoder(self._service.encode_special if self._service is not None else None)
-        body, blobs = encoder.encode(value), encoder.blobs()
+        body = encoded(encoder, value, "from")
+        blobs = encoder.blobs()
         if blobs and blobs[-1].end > self._size("out"):
             self._send({"kind": "grow", "id": self._id, "body": blobs[-1].end, "blobs": []})
             self._until_answered()

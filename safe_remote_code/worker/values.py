@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from ..errors import WorkerProtocolError
+from ..errors import UnsupportedInWorkerError, WorkerProtocolError
 from .frames import MAX_BLOBS, MAX_INTEGER, Blob, placed
 
 _MAX_DEPTH: Final = 40
@@ -86,6 +86,21 @@ class Encoder:
     def blobs(self) -> tuple[Blob, ...]:
         """Where in an arena the collected bytes go."""
         return placed([(dtype, shape) for dtype, shape, _ in self.buffers])
+
+
+def encoded(encoder: Encoder, value: object, way: str) -> object:
+    """`value` as a body, `way` ("to" or "from") a worker; if it cannot cross, the in-process policy is the way out.
+
+    Raises:
+        UnsupportedInWorkerError: it is of a kind that does not cross.
+    """
+    try:
+        return encoder.encode(value)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedInWorkerError(
+            f"{error} cannot be sent {way} a worker", subject="worker",
+            remedy='load the model with a policy that says execution = "in-process"',
+        ) from None  # fmt: skip
 
 
 def _bounded(value: int) -> int:

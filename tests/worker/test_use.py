@@ -129,6 +129,7 @@ def test_a_pipeline_works(decoder: tuple[Any, Any], fixtures: Path) -> None:
         lambda model: model.register_forward_hook(print),
         lambda model: model(prompt()).logits.sum().backward(),
         lambda model: model.generate(prompt(), prefix_allowed_tokens_fn=lambda batch, ids: [1]),
+        lambda model: model.generate(prompt(), custom_generate="some/repository", trust_remote_code=True),
         lambda model: copy.deepcopy(model),
         lambda model: pickle.dumps(model),
         lambda model: model.push_to_hub("x"),
@@ -138,6 +139,26 @@ def test_a_pipeline_works(decoder: tuple[Any, Any], fixtures: Path) -> None:
 def test_what_cannot_cross_says_so_and_names_the_policy(model: Any, use: Any) -> None:
     with pytest.raises(UnsupportedInWorkerError, match="in-process"):
         use(model)
+
+
+def test_what_cannot_come_back_from_a_worker_says_so_and_names_the_policy(
+    fixtures: Path, worker_policy: Path, tmp_path: Path
+) -> None:
+    from safe_remote_code import installed, refusals
+
+    folder = tmp_path / "chatty"
+    shutil.copytree(fixtures / "models" / "decoder", folder)
+    source, method = folder / "modeling_larch.py", "    def stream_chat(self, text):\n        yield text\n\n"
+    reorders = "    @staticmethod\n    def _reorder_cache("
+    source.write_text(source.read_text().replace(reorders, method + reorders))
+    pin_folder(folder, tmp_path / "lock")
+    before = refusals()
+    with installed(policy=worker_policy, lockfile=tmp_path / "lock"):
+        chatty = built("AutoModelForCausalLM", folder, "cpu")
+        with pytest.raises(UnsupportedInWorkerError, match=r"(?s)generator cannot be sent from a worker.*in-process"):
+            chatty.stream_chat("hello")
+        assert chatty.generate(prompt(), **GREEDY).shape[1] > 3
+    assert refusals() == before
 
 
 def test_unpinned_code_is_refused_without_a_worker(fixtures: Path, worker_policy: Path, tmp_path: Path) -> None:

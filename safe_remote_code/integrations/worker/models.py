@@ -51,6 +51,8 @@ class RemoteModel(PreTrainedModel):
 
     def _generate(self, *arguments: Any, streamer: Any = None, **settings: Any) -> Any:
         # All of it in the worker; `streamer` gets the tokens as they come.
+        if settings.get("custom_generate") is not None:
+            unsupported("custom_generate")  # its code is another repository's, which this worker cannot read
         self._configure()
         if "generation_config" in self._parts and "generation_config" not in settings:
             settings["generation_config"] = self._parts["generation_config"]

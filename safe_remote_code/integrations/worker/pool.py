@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
-from ...errors import RemoteCodeError, WorkerProtocolError
+from ...errors import RemoteCodeError, UnsupportedInWorkerError, WorkerProtocolError
 from ...refusal_log import LOG
-from ...worker.channel import encoded
 from ...worker.failures import raised
 from ...worker.process import WorkerProcess
 from ...worker.start import Start, confinement, hub_environment, repository_roots
-from ...worker.values import Decoder, Encoder, checked_keys, checked_text
+from ...worker.values import Decoder, Encoder, checked_keys, checked_text, encoded
 from .configs import encode_config, plain_config
 from .values import decode_library, encode_library
 
@@ -131,14 +130,17 @@ class Worker:
         self, operation: str, body: dict[str, Any], *, loading: bool, on_stream: Callable[[Any], None] | None = None
     ) -> Any:
         encoder = Encoder(self._encode)
-        sent = encoded(encoder, body)
+        sent = encoded(encoder, body, "to")
         kind, answer = self._channel.ask(
             operation, sent, self._decode, buffers=encoder.buffers, blobs=encoder.blobs(), on_stream=on_stream
         )
         if kind == "failure":
             with self._ended_by_nonsense():
                 error = raised(answer, loading=loading)
-            raise LOG.record(error) if isinstance(error, RemoteCodeError) else error
+            # What does not cross is no refusal, on this side or on that one.
+            if isinstance(error, RemoteCodeError) and not isinstance(error, UnsupportedInWorkerError):
+                LOG.record(error)
+            raise error
         return answer
 
     @contextlib.contextmanager
