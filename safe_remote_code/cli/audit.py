@@ -69,9 +69,9 @@ def audit(
 
 def _detonated(examination: Examination, local_files_only: bool) -> Examination:
     from ..report.detonation import with_trial
-    from ..worker.detonation import detonate
+    from ..worker.detonation import Trial, detonate
 
     if examination.snapshot is None:
-        return examination  # there is no code that could be run
+        return with_trial(examination, Trial(attempts=(), stages=()))  # there is no code that could be run
     trial = detonate(examination.repo, examination.commit, examination.policy, local_files_only=local_files_only)
     return with_trial(examination, trial)

@@ -40,7 +40,51 @@ def with_trial(examination: Examination, trial: Trial) -> Examination:
     """`examination` with what the run showed."""
     predicted = frozenset(examination.analysis.capabilities if examination.analysis is not None else ())
     found = {*examination.findings, *_tried(trial, predicted), *_untried(trial, predicted), *_undriven(trial)}
-    return replace(examination, findings=tuple(sorted(found)))
+    return replace(examination, findings=tuple(sorted(found)), trial=trial)
+
+
+def classes_driven(trial: Trial) -> dict[str, dict[str, str]]:
+    """For each class (`AutoModel`), its stages in their order, each with why it could not be driven, or nothing."""
+    classes: dict[str, dict[str, str]] = {}
+    for text, error in trial.stages:
+        stage, _, name = text.partition(" ")
+        classes.setdefault(name, {})[stage] = error
+    return classes
+
+
+def run_document(trial: Trial | None) -> dict[str, object] | None:
+    """The run, for programs; None if there was none."""
+    if trial is None:
+        return None
+    classes = [
+        {
+            "class": name,
+            "driven": [stage for stage, error in stages.items() if not error],
+            "not_driven": [{"stage": stage, "error": error} for stage, error in stages.items() if error],
+        }
+        for name, stages in classes_driven(trial).items()
+    ]
+    return {"attempts": len(_first_of_each(trial)), "ended": trial.ended, "classes": classes}
+
+
+def run_lines(trial: Trial | None) -> Iterator[str]:
+    """The run, for people: what was driven of each class, and what could not be; the reasons are notes."""
+    if trial is None:
+        return
+    if not trial.stages:
+        yield "run in a worker: it ended early" if trial.ended else "not run: there is no class that could be driven"
+        return
+    count = len(_first_of_each(trial))
+    said = f"{count} attempt{'' if count == 1 else 's'}, below" if count else "nothing was tried"
+    yield f"run in a worker, with random weights: {said}"
+    for name, stages in classes_driven(trial).items():
+        driven = ", ".join(stage for stage, error in stages.items() if not error) or "nothing was driven"
+        failed = ", ".join(_with_rest(stage) for stage, error in stages.items() if error)
+        yield f"  {name}: {driven}" + (f"; could not be driven: {failed}" if failed else "")
+
+
+def _with_rest(stage: str) -> str:
+    return f"{stage} and all that follows" if stage in ("import", "init", "load") else stage
 
 
 def _tried(trial: Trial, predicted: frozenset[str]) -> Iterator[Finding]:

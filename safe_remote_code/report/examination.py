@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..policy import Policy
     from ..reference import RepoSource
     from ..snapshot import Snapshot
+    from ..worker.detonation import Trial
 
 Standing = Literal["refused", "guarded", "note"]
 
@@ -38,6 +39,7 @@ class Examination:
     """What was found in `repo` at `commit`. `analysis` is None if there is no code that could be read.
 
     `closures`: for each file that offers a class, the files that loading it needs. The loader admits by closure.
+    `trial`: how it was run, if it was.
     """
 
     repo: RepoSource
@@ -49,6 +51,7 @@ class Examination:
     foreign: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
     closures: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         digests = {part.digest for part in (self.snapshot, self.analysis) if part is not None}

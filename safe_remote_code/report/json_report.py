@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from .. import __version__
+from .detonation import run_document
 
 if TYPE_CHECKING:
     from ..finding import Finding
@@ -46,6 +47,7 @@ def _source(examination: Examination) -> dict[str, object]:
         "files": code.manifest if code else {},
         "not_examined": list(examination.unreached),
         "other_repositories": list(examination.foreign),
+        "run": run_document(examination.trial),
         "findings": [_finding(examination, finding) for finding in examination.findings],
     }
 

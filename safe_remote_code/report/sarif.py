@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from .. import __version__
+from .detonation import run_document
 from .rules import documentation, summary_of
 from .visible import visible
 
@@ -74,10 +75,11 @@ def sarif_report(examinations: Sequence[Examination], policy: Policy) -> str:
         "rules": [_rule(rule) for rule in rules],
     }
     results = [_result(item, finding, rules) for item in examinations for finding in item.findings]
+    trials = {str(item.repo): run_document(item.trial) for item in examinations if item.trial is not None}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "properties": {"policy": policy.name},
+        "properties": {"policy": policy.name, **({"runs": trials} if trials else {})},
         "results": results,
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from .detonation import run_lines
 from .examination import Examination, Standing
 from .visible import visible
 
@@ -43,6 +44,8 @@ def summary(examination: Examination) -> Iterator[Text]:
         yield Text(visible(f"  names code of another repository: {repo} (pin it too: safe-remote-code pin {repo})"))
     if examination.unreached:
         yield Text(visible(f"  not part of the code that is loaded, not examined: {', '.join(examination.unreached)}"))
+    for line in run_lines(examination.trial):
+        yield Text(visible(f"  {line}"))
 
 
 def finding_lines(finding: Finding, standing: Standing) -> Iterator[Text]:

@@ -17,14 +17,15 @@ from typing import Any, Final
 from ... import monitor
 from ...guard.context import writing_below
 from ...guard.ownership import context_of_globals
+from .guessing import generate_inputs, guesses, text_ids
 
 #: More parameters are not built: fewer layers are tried, then the model is left out.
 _MAX_PARAMETERS: Final = 200_000_000
 _LAYER_KEYS: Final = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth", "encoder_layers",
                       "decoder_layers")  # fmt: skip
 _SCALED_LAYERS: Final = 2
-_TOKENS: Final = 8
 _TEXT: Final = "The cat sat on the mat."
+_PREPROCESSORS: Final = ("AutoTokenizer", "AutoProcessor", "AutoImageProcessor", "AutoFeatureExtractor")
 
 Record = Callable[[object], None]
 
@@ -60,14 +61,16 @@ class Trial:
         import transformers
 
         config, error = self._tried("import", lambda: self._auto("AutoConfig"))
-        yield "import", error
+        yield "import AutoConfig", error
         auto_map = getattr(config, "auto_map", None) or {}
-        for name in sorted(auto_map):
-            if name.startswith("AutoModel") and hasattr(transformers, name):
-                yield from self._model(name, config)
-        for name in ("AutoTokenizer", "AutoProcessor", "AutoImageProcessor"):
-            if _offers(self._location, name, self._settings):
+        models = [name for name in sorted(auto_map) if name.startswith("AutoModel") and hasattr(transformers, name)]
+        for name in models:
+            yield from self._model(name, config)
+        for name in _PREPROCESSORS:
+            if name in auto_map or _offers(self._location, name, self._settings):
                 yield from self._preprocessor(name)
+        for name in sorted(set(auto_map) - {"AutoConfig", *models, *_PREPROCESSORS}):
+            yield f"load {name}", "no stage drives this class"
 
     def _model(self, name: str, config: Any) -> Iterator[tuple[str, str]]:
         import torch
@@ -76,21 +79,21 @@ class Trial:
         yield f"init {name}", error
         if model is None:
             return
-        ids = torch.arange(1, _TOKENS + 1).reshape(1, -1)
         with torch.no_grad():
-            yield f"forward {name}", self._tried("forward", lambda: _forward(model, config, ids))[1]
+            taken, error = self._tried("forward", lambda: _forward(model, config))
+            yield f"forward {name}", error
             if callable(getattr(model, "generate", None)):
-                error = self._tried("generate", lambda: model.generate(ids, max_new_tokens=2))[1]
+                error = self._tried("generate", lambda: _generate(model, taken or guesses(model, config)[0]))[1]
                 # transformers 4.49 gives a model without a head `generate` as well, and then refuses to run it.
-                headless = error and self._tried("generate", lambda: model.can_generate())[0] is False
-                yield f"generate {name}", "" if headless else error
+                if not error or self._tried("generate", lambda: model.can_generate())[0] is not False:
+                    yield f"generate {name}", error
         yield f"save {name}", self._tried("save", lambda: _save(model))[1]
 
     def _preprocessor(self, name: str) -> Iterator[tuple[str, str]]:
         found, error = self._tried("tokenize", lambda: self._auto(name))
         yield f"load {name}", error
         if found is not None:
-            if name != "AutoImageProcessor":
+            if name in ("AutoTokenizer", "AutoProcessor"):
                 yield f"call {name}", self._tried("tokenize", lambda: found(text=_TEXT))[1]
             yield f"save {name}", self._tried("save", lambda: _save(found))[1]
 
@@ -166,19 +169,25 @@ def _scaled(config: Any) -> Any:
     return scaled
 
 
-def _forward(model: Any, config: Any, ids: Any) -> Any:
-    import inspect
+def _forward(model: Any, config: Any) -> dict[str, Any]:
+    """Run the model on what may be its inputs; those that it took.
 
-    import torch
+    Raises:
+        Exception: what it said to the likeliest inputs, if it took none.
+    """
+    first: Exception | None = None
+    for inputs in guesses(model, config):
+        try:
+            model(**inputs)
+            return inputs
+        except Exception as error:
+            first = first or error
+    raise first or ValueError("no inputs were guessed")
 
-    names = inspect.signature(model.forward).parameters
-    inputs: dict[str, Any] = {"input_ids": ids} if "input_ids" in names else {}
-    if "pixel_values" in names:
-        vision = getattr(config, "vision_config", config)
-        size = getattr(vision, "image_size", 32)
-        side = size if isinstance(size, int) else 32
-        inputs["pixel_values"] = torch.zeros(1, getattr(vision, "num_channels", 3), side, side)
-    return model(**inputs)
+
+def _generate(model: Any, inputs: dict[str, Any]) -> None:
+    taken = generate_inputs(model, inputs)
+    model.generate(*([] if taken else [text_ids()]), **taken, max_new_tokens=2)
 
 
 def _save(target: Any) -> None:
