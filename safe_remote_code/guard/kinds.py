@@ -13,6 +13,11 @@ from .refusal import refuse
 from .stand_ins import shown_class
 
 _READERS: Final = frozenset([operator.attrgetter, operator.itemgetter, operator.methodcaller])
+#: Classes of open files that objects of libraries keep: each opens another path, too.
+_OPENERS: Final = frozenset(
+    ["_io.FileIO", "zipfile.ZipFile", "tarfile.TarFile", "gzip.GzipFile", "bz2.BZ2File", "lzma.LZMAFile", "mmap.mmap",
+     "socket.socket", "subprocess.Popen", "sqlite3.Connection"]
+)  # fmt: skip
 #: Of `scipy.stats.norm` and its like: `exec(self._parse_arg_template)` wherever one is made or copied.
 _EXECUTING: Final = frozenset(
     ["scipy.stats._continuous_distns", "scipy.stats._discrete_distns", "scipy.stats._distn_infrastructure"]
@@ -36,6 +41,8 @@ def type_of(receiver: object) -> type:
 def _shown(cls: type) -> type:
     if cls.__module__ in _EXECUTING:
         refuse(f"the class {cls.__qualname__} of this object, which executes text of its instances")
+    if f"{cls.__module__}.{cls.__name__}" in _OPENERS:
+        refuse(f"the class {cls.__qualname__} of this object, which opens whatever it is given")
     if issubclass(cls, Sealed):  # its constructor takes what only we may give it
         refuse(f"the class {cls.__qualname__} of this object, which stands in for a library's")
     if cls.__module__ == "typing" and cls.__name__.startswith("_"):  # `copy` calls what an instance of one names

@@ -182,6 +182,7 @@ UNLISTED: Final = tuple(
 
 #: Stopped, but not by an error of ours, and why that is enough. The second word is what Python says, if anything.
 ORDINARY: Final = {
+    "attribute-map-renames-class": ("ValueError", "the class is the real one, which transformers finds not to match"),
     "cached-table-of-a-function": (None, "gets a copy of the table"),
     "getattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),
     "setattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),

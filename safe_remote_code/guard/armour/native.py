@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from ..context import exact_path
 from ..ownership import context_on_stack
-from ..stand_ins import stand_in
 
 #: Class, and how many of its first arguments may be paths.
 _CONSTRUCTORS: Final = {
@@ -34,11 +33,6 @@ _PIPELINES: Final = (
 )
 #: A picture is read when it is first looked at, some of them from the file that it names then.
 _PICTURES: Final = "PIL.ImageFile.ImageFile"
-#: Classes of open files that objects of libraries keep: known by their stand-ins, since each opens another path, too.
-_OPENERS: Final = (
-    "io.FileIO", "zipfile.ZipFile", "tarfile.TarFile", "gzip.GzipFile", "bz2.BZ2File", "lzma.LZMAFile", "mmap.mmap",
-    "socket.socket", "subprocess.Popen", "sqlite3.Connection",
-)  # fmt: skip
 _watched: Final[set[str]] = set()
 _CLASSES: Final[set[type]] = set()
 
@@ -59,9 +53,6 @@ def watch_native_readers() -> None:
         cls = _unwatched(dotted)
         if cls is not None and "preprocess" in cls.__dict__:
             type.__setattr__(cls, "preprocess", _asking_input(cls, cls.__dict__["preprocess"]))
-    for dotted in _OPENERS:
-        if (cls := _unwatched(dotted)) is not None:
-            stand_in(cls, "opens whatever it is given", opaque=True)
     if "PIL.Image" in sys.modules:
         importlib.import_module(_PICTURES.rpartition(".")[0])  # else it is loaded with the first picture, unwatched
     cls = _unwatched(_PICTURES)
