@@ -143,9 +143,12 @@ def test_other_bytes_than_the_pinned_ones_are_named(case: str) -> None:
 
 
 def test_the_difference_is_to_the_nearest_pin() -> None:
-    far, near = _package(_code(helper=b"x = 1\n", m=b"x = 1\n")), _package(_code(helper=b"x = 2\n"))
-    for packages in ((far, near), (near, far)):
-        assert "changed helper.py\n" in str(_refusal(_code(helper=b"x = 3\n"), *packages))
+    """Wherever it lies in the order of the lock."""
+    near = _package(_code(helper=b"x = 20\n"))
+    farther = [_package(_code(helper=b"x = %d\n" % number, m=b"x = 1\n")) for number in range(1, 9)]
+    assert {package.digest < near.digest for package in farther} == {True, False}
+    for far in farther:
+        assert "changed helper.py\n" in str(_refusal(_code(helper=b"x = 99\n"), far, near))
 
 
 def test_what_no_pin_knows_is_not_pinned() -> None:
