@@ -19,9 +19,9 @@ from .errors import NotPinnedError, RefusedError
 from .execute import LoadedPackage, execute
 from .execute.source_store import lay_out, store_folder
 from .fetch import fetch, open_source
-from .fetch.local import allowed_roots
 from .fetch.source import HubOptions, Source
 from .guard import guard
+from .guard.loading import read_roots
 from .lockfile import DEFAULT_LOCKFILE, Lock, read_lock, write_lock
 from .pinning import locked_package, package_snapshot
 from .policy import Policy, load_policy
@@ -89,7 +89,7 @@ def load_package(
             loaded = _load(ref, chosen, path, options)
         for repo in (ref.source, weights):
             if repo is not None:
-                loaded.context.read_roots.update(_read_roots(repo, options))
+                loaded.context.read_roots.update(read_roots(repo, options.cache_dir))
                 loaded.context.repositories.add(repo.location)
         _SESSION.fresh[key] = (_signature(loaded, path, ref), loaded)
         return loaded
@@ -213,12 +213,3 @@ def _record(ref: ModuleRef, source: Source, lock: Lock, lockfile: Path) -> Locke
     write_lock(lock.with_package(package, replace_source=False), lockfile)
     warnings.warn(f"{ref.source}: recorded in {lockfile} on first use, unreviewed", RuntimeWarning, stacklevel=6)
     return package
-
-
-def _read_roots(source: RepoSource, options: HubOptions) -> set[str]:
-    if source.kind == "local":
-        return set(allowed_roots(source.location))
-    from huggingface_hub import constants
-
-    folder = "--".join([f"{source.repo_type}s", *source.location.split("/")])
-    return {os.path.realpath(os.path.join(options.cache_dir or constants.HF_HUB_CACHE, folder))}

@@ -29,6 +29,7 @@ from .armour.honesty import (
 )
 from .armour.memory import armour
 from .context import exact_path, is_saving, writing_below
+from .loading import watch_loader
 from .mediated import calls, deferred
 from .ownership import Sealed, context_of_thread, definer, is_made, is_remote_globals, owns_class, register_class
 
@@ -165,6 +166,7 @@ def finisher(context: PackageContext) -> Callable[[type], type]:
         armour_equality(cls)
         fix_kernels(cls)
         watch_savers(cls, context)
+        watch_loader(cls, context)
         return cls
 
     return finish_class

@@ -339,3 +339,47 @@ def test_getattr_of_every_shape(tmp_path: Path) -> None:
     assert module.found == [1, 1, 3, True, 4] and module.A.z == 5
     with pytest.raises(GuardViolationError, match="__globals__"):
         module.walk()
+
+
+def test_a_user_may_load_a_class_from_another_folder(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+        from transformers import PreTrainedTokenizer
+
+        class Words(PreTrainedTokenizer):
+            vocab_files_names = {"vocab_file": "words.txt"}
+
+            def __init__(self, vocab_file, **kwargs):
+                with open(vocab_file) as stream:
+                    self.words = stream.read().split()
+                super().__init__(unk_token="a", **kwargs)
+
+            @property
+            def vocab_size(self):
+                return len(self.words)
+
+            def get_vocab(self):
+                return {word: index for index, word in enumerate(self.words)}
+
+            def _tokenize(self, text, **kwargs):
+                return text.split()
+
+            def _convert_token_to_id(self, token):
+                return self.words.index(token)
+
+            def save_vocabulary(self, save_directory, filename_prefix=None):
+                return ()
+
+        def load(folder):
+            return Words.from_pretrained(folder)
+        """,
+    )
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "words.txt").write_text("a b c", encoding="utf-8")
+    with pytest.raises(GuardViolationError, match="second"):
+        module.load(str(tmp_path / "second"))
+    assert module.Words.from_pretrained(tmp_path / "first").convert_tokens_to_ids(["c", "a"]) == [2, 0]
+    with pytest.raises(GuardViolationError, match="second"):
+        module.Words(str(tmp_path / "second" / "words.txt"))
