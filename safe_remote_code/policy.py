@@ -261,9 +261,7 @@ def load_policy(policy: str | os.PathLike[str] | Policy = "default") -> Policy:
     text = os.fspath(policy)
     path = Path(text) if text.endswith(".toml") or os.sep in text else shipped_path(f"{text}.toml")
     if not path.is_file():
-        raise DocumentError(
-            "no such policy", subject=text, remedy="give a TOML file, or one of: default, strict, explore"
-        )
+        raise _no_policy(text)
     path = path.resolve()
     known = _LOADED.get(path)
     if known is None or any(_stamp(read) != stamp for read, stamp in known[0].items()):
@@ -273,6 +271,13 @@ def load_policy(policy: str | os.PathLike[str] | Policy = "default") -> Policy:
             raise DocumentError("a library of grants, not a policy", subject=text, remedy="extend it from a policy")
         known = _LOADED[path] = stamps, loaded
     return known[1]
+
+
+def _no_policy(text: str) -> DocumentError:
+    if os.path.isfile(text) and not text.endswith(".toml"):
+        message = "no shipped policy of this name; the file of this name is not read, for a policy file ends in .toml"
+        return DocumentError(message, subject=text, remedy=f"rename it to {text}.toml, or write ./{text}")
+    return DocumentError("no such policy", subject=text, remedy="give a TOML file, or one of: default, strict, explore")
 
 
 def _stamp(path: Path) -> _Stamp:

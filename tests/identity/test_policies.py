@@ -186,3 +186,14 @@ def test_loading_warns_of_nothing_under_a_shipped_policy(plain: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_package(parse("modeling_x.X", plain), lockfile=tree.lockfile)
+
+
+def test_a_file_whose_name_is_not_that_of_a_policy_is_told_what_is_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ours").write_text('format = 1\nextends = ["default"]\n')
+    with pytest.raises(DocumentError, match=r"ends in \.toml") as raised:
+        load_policy("ours")
+    assert raised.value.remedy == "rename it to ours.toml, or write ./ours"
+    assert load_policy("./ours").name == "ours"
