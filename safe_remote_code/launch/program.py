@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -22,6 +23,8 @@ from .environment import GUARD_LOCKFILE, GUARD_POLICY
 _MAX_FIRST_LINE_BYTES: Final = 256  # BINPRM_BUF_SIZE, include/uapi/linux/binfmts.h
 _MAX_ANSWER_BYTES: Final = 1 << 20
 _TAKES_A_VALUE: Final = frozenset("WX")
+#: By its path: `python` may be a shell script (pyenv).
+_START_PYTHON: Final = f"start Python itself: safe-remote-code run -- {shlex.quote(sys.executable)} SCRIPT"
 _QUESTION: Final = """
 import json, os, sys, sysconfig
 print(json.dumps({
@@ -70,8 +73,8 @@ def find_program(command: Sequence[str], environment: Mapping[str, str]) -> Prog
     )  # fmt: skip
 
 
-def _interpreted(command: list[str], search: str) -> list[str]:
-    """`command` with a Python in front."""
+def _interpreted(command: list[str], search: str, script: str = "") -> list[str]:
+    """`command` with a Python in front; `script` is what named it as its interpreter."""
     found = shutil.which(command[0], path=search)
     if found is None:
         raise FetchError("no such program", subject=command[0], remedy="give a Python, or a script that names one")
@@ -80,13 +83,14 @@ def _interpreted(command: list[str], search: str) -> list[str]:
         first = stream.readline(_MAX_FIRST_LINE_BYTES)
     if not first.startswith(b"#!"):
         if "python" not in os.path.basename(os.path.realpath(found)):
-            raise RefusedError("not a Python, so the guard cannot be switched on in it", subject=found,
-                               remedy="start Python itself: safe-remote-code run -- python SCRIPT")  # fmt: skip
+            what = f"a script that {found} runs, and no Python" if script else "not a Python"
+            raise RefusedError(f"{what}, so the guard cannot be switched on in it", subject=script or found,
+                               remedy=_START_PYTHON)  # fmt: skip
         return [found, *command[1:]]
     words = shlex.split(os.fsdecode(first[2:].strip()))
     if words and os.path.basename(words[0]) == "env" and len(words) == 2:
         words = words[1:]
-    return _interpreted([*words, found, *command[1:]], search)
+    return _interpreted([*words, found, *command[1:]], search, found)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -137,5 +141,5 @@ def _ask(python: str, flags: list[str], environment: Mapping[str, str]) -> dict[
         answer: dict[str, list[str]] = json.loads(text.splitlines()[-1])
     except (IndexError, ValueError):
         raise RefusedError(f"does not answer like a Python (exit code {code})", subject=python,
-                           remedy="start Python itself: safe-remote-code run -- python SCRIPT") from None  # fmt: skip
+                           remedy=_START_PYTHON) from None  # fmt: skip
     return answer

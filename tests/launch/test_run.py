@@ -111,6 +111,18 @@ def test_what_cannot_be_guarded_is_not_started(
     assert done.returncode in (1, 3) and said in done.stderr and "To continue:" in done.stderr
 
 
+def test_a_python_that_is_a_shell_script_is_called_one_and_the_real_one_is_named(
+    installed: Installed, project: Path, tmp_path: Path
+) -> None:
+    shim = tmp_path / "python"
+    shim.write_text(f'#!/usr/bin/env bash\nexec "{installed.python}" "$@"\n')
+    shim.chmod(0o755)
+    done = installed.run("--", str(shim), "grants.py", cwd=project)
+    assert done.returncode == 1
+    assert f"{shim}: a script that " in done.stderr and "bash runs, and no Python" in done.stderr
+    assert f"To continue: start Python itself: safe-remote-code run -- {installed.python} SCRIPT" in done.stderr
+
+
 @pytest.mark.parametrize("flags", [(), ("-I",), ("-E",), ("-s", "-B"), ("-X", "utf8"), ("-W", "ignore")])
 def test_flags_of_the_interpreter_keep_the_guard(installed: Installed, project: Path, flags: tuple[str, ...]) -> None:
     code = "import sys; print('safe_remote_code.startup' in sys.modules, 'transformers' in sys.modules)"
