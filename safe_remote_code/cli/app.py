@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 import warnings
@@ -18,7 +17,7 @@ from .audit import audit
 from .audits import audits
 from .certify import certify
 from .check import check
-from .console import error_lines, tell
+from .console import error_lines, silence, tell
 from .exits import CLEAN, INTERNAL, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code
 from .explain import explain
 from .keygen import keygen
@@ -35,7 +34,7 @@ _EPILOG: Final = """\b
 Exit codes:
   0  clean, or done
   1  findings, or refused
-  2  wrong usage, or a malformed lock or policy file
+  2  wrong usage, a malformed lock or policy file, or output that cannot be written
   3  the code could not be fetched or read; trying again may help
   4  an internal error; --debug shows the traceback
 
@@ -89,16 +88,11 @@ class Program(click.Group):
             tell("interrupted")
             return INTERRUPTED
         except BrokenPipeError:
-            _silence(sys.stdout)
+            silence(sys.stdout)
             return PIPE_CLOSED
         except Exception as error:  # the last border: whatever is left is a bug of ours
             return _internal(error, "--debug" in arguments)
         return result if isinstance(result, int) else CLEAN
-
-
-def _silence(stream: TextIO) -> None:
-    """Keep the interpreter from complaining, at exit, about a pipe that the reader closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _internal(error: Exception, debug: bool) -> int:

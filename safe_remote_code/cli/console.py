@@ -34,28 +34,56 @@ def _console(stream: IO[str]) -> Console:
 
 
 def say(lines: Text | str | Iterable[Text | str]) -> None:
-    """Print a result to stdout. A `str` is made visible first."""
-    _print(_console(sys.stdout), lines)
+    """Print a result to stdout. A `str` is made visible first.
+
+    Raises:
+        DocumentError: it cannot be written.
+    """
+    console = _console(sys.stdout)
+    for line in _each(lines):
+        with _stdout():
+            console.print(line)
 
 
 def tell(lines: Text | str | Iterable[Text | str]) -> None:
     """Print talk for the person at the keyboard to stderr."""
-    _print(_console(sys.stderr), lines)
+    console = _console(sys.stderr)
+    for line in _each(lines):
+        console.print(line)
 
 
-def _print(console: Console, lines: Text | str | Iterable[Text | str]) -> None:
+def _each(lines: Text | str | Iterable[Text | str]) -> Iterator[Text]:
     for line in (lines,) if isinstance(lines, Text | str) else lines:
-        console.print(Text(visible(line)) if isinstance(line, str) else line)
+        yield Text(visible(line)) if isinstance(line, str) else line
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """Around each write to stdout: a full disk is for the user to mend, and no bug of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise DocumentError(f"cannot be written: {error.strerror or error}", subject="standard output",
+                            remedy="make room there, or send it elsewhere, and run again") from None  # fmt: skip
+
+
+def silence(stream: IO[str]) -> None:
+    """Keep the interpreter from complaining, at exit, about what it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_document(text: str, output: Path | None) -> None:
     """Write a machine-readable result to `output`, or to stdout.
 
     Raises:
-        DocumentError: the file cannot be written.
+        DocumentError: it cannot be written.
     """
     if output is None:
-        click.echo(text, nl=False)
+        with _stdout():
+            click.echo(text, nl=False)
         return
     try:
         output.write_text(text, encoding="utf-8", newline="\n")

@@ -16,7 +16,7 @@ from ..policy import WALLS, load_policy
 from ..report import examine, visible
 from ..report.suggestion import Suggestion, suggest, suggestion_toml
 from . import options
-from .console import say, tell
+from .console import say, tell, write_document
 from .exits import CLEAN, REFUSED
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def suggest_command(
         say(f"no grant {'would help' if suggestion.remaining else 'is needed'}: {found.repo}, policy {chosen.name}")
     else:
         shipped = not policy.endswith(".toml") and os.sep not in policy
-        click.echo(suggestion_toml(suggestion, policy if shipped else os.path.abspath(policy)), nl=False)
+        write_document(suggestion_toml(suggestion, policy if shipped else os.path.abspath(policy)), None)
     return REFUSED if suggestion.remaining else CLEAN
 
 

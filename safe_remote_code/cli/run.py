@@ -16,7 +16,7 @@ import click
 
 from ..errors import RefusedError
 from . import options
-from .console import say, tell
+from .console import say, tell, write_document
 from .exits import CLEAN, REFUSED
 from .ports import connect_ports, listen_ports
 
@@ -97,10 +97,11 @@ def self_check(policy: str, lockfile: Path, python: str, as_json: bool, **grants
     status, results = checked(wishes, python, dict(os.environ))
     good = all(item.passed for item in results)
     if as_json:
-        click.echo(json.dumps({
+        document = {
             "format": 1, "passed": good, "sandbox": status,
             "checks": [{"name": item.name, "passed": item.passed, "detail": item.detail} for item in results],
-        }, indent=1))  # fmt: skip
+        }  # fmt: skip
+        write_document(json.dumps(document, indent=1) + "\n", None)
     else:
         say(_status_lines(status))
         say(_line(item) for item in results)

@@ -68,6 +68,29 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["policy default", "141"]
 
 
+@pytest.mark.parametrize("arguments", [("audit", "plain"), ("audit", "plain", "--format", "json"), ("pin", "plain")])
+def test_output_that_cannot_be_written_is_one_error_and_no_bug(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    repository(tmp_path / "plain")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "safe_remote_code", *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, (tmp_path / "remote-code.lock").exists()) == (2, False)
+    first, remedy = done.stderr.splitlines()
+    assert first == "error: standard output: cannot be written: No space left on device [document]"
+    assert remedy.startswith("  To continue: ")
+
+
+def test_another_error_of_the_system_is_still_a_bug(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(audit_module, "examine", fails)
+    result = run("audit", repository(tmp_path / "plain"))
+    assert (result.exit_code, result.stderr.startswith("internal error: OSError")) == (4, True)
+
+
 def test_an_interrupt_ends_it_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "policy.toml")  # reading it blocks until somebody writes
     process = subprocess.Popen(
