@@ -79,13 +79,13 @@ VARIABLES: Final = DECLARABLE | {"__name__", "__file__", "__package__", "__class
 CHECKED: Final = frozenset(
     ["__class__", "__dict__", "__init__", "__post_init__", "__enter__", "__exit__", "__setitem__", "__delitem__",
      "__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__new__", "__init_subclass__", "__getstate__",
-     "__setstate__", "__annotations__", "__get__", "fget", "format", "format_map", "obj", "register"]
+     "__setstate__", "__annotations__", "__get__", "__members__", "fget", "format", "format_map", "obj", "register"]
 )  # fmt: skip
 #: May be assigned on an object that the remote code owns.
 WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", "__version__"])
 
 #: Attributes that trusted code calls on any object: what is stored there is marked as remote code's.
-METHODS: Final = frozenset(["forward"])
+METHODS: Final = frozenset(["forward", "_call_impl", "_compiled_call_impl"])
 
 #: Attributes of frames, code, tracebacks, generators, coroutines (as `inspect` documents them); what changes the
 #: caller's choice of object (a property's setter), or an abstract class for everybody.

@@ -13,6 +13,7 @@ from types import (
     CodeType,
     FrameType,
     FunctionType,
+    MappingProxyType,
     MethodDescriptorType,
     MethodType,
     ModuleType,
@@ -125,6 +126,8 @@ class Attributes:
             return self._namespace(receiver)
         if name == "__annotations__":
             return by_hand.annotated(receiver)
+        if name == "__members__":  # else an operator of remote code is handed the mapping behind the view
+            return _viewed(getattr(receiver, name))
         if name == "__get__":
             return by_hand.binder(receiver)
         value = getattr(receiver, name)
@@ -168,6 +171,8 @@ class Attributes:
             )
         if isinstance(value, int | float | str | bytes | bool | type(None)):
             return value
+        if isinstance(value, MappingProxyType):
+            return _viewed(value)
         if entry.kind == "copy":
             return copy.deepcopy(value) if entry.receivers or is_of_class(receiver, name, value) else value
         if entry.kind == "refused" or not callable(value):
@@ -224,3 +229,8 @@ class Attributes:
         if isinstance(value, MethodDescriptorType) and issubclass(value.__objclass__, str):
             return checked_format(getattr(str, name), None)
         return value
+
+
+def _viewed(value: object) -> object:
+    """A view of a copy: `proxy | x` and `proxy == x` hand the mapping itself to a method of `x`."""
+    return MappingProxyType(dict(value)) if isinstance(value, MappingProxyType) else value

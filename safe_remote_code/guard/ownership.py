@@ -51,8 +51,8 @@ def is_of_remote_code(real_path: str) -> bool:
 
 #: `self.forward = partial(...)`: trusted code that a remote object lets run, with no frame of remote code.
 _CALLS_OF_METHODS: Final = frozenset(
-    ["_call_impl", "__call__", "tokenize", "encode", "_encode_plus", "_batch_encode_plus", "decode", "_decode",
-     "batch_decode", "convert_tokens_to_ids", "apply_chat_template"]
+    ["_wrapped_call_impl", "_call_impl", "__call__", "tokenize", "encode", "_encode_plus", "_batch_encode_plus",
+     "decode", "_decode", "batch_decode", "convert_tokens_to_ids", "apply_chat_template"]
 )  # fmt: skip
 #: It looks at everything that it compiles.
 _COMPILER: Final = "/torch/_dynamo/"
@@ -99,6 +99,8 @@ def context_of_frame(frame: FrameType, called: FrameType | None) -> PackageConte
     name = frame.f_code.co_name
     if name == "call" and frame.f_globals.get("__name__") == _MEDIATED_CALLS:
         return frame.f_locals.get("context")
+    if name == "_wrapped_call_impl" and called is not None and called.f_code.co_name == "_call_impl":
+        return None  # which is asked itself
     place = str(frame.f_globals.get("__name__"))
     if (name in _CALLS_OF_METHODS and place.startswith(_CALLERS_OF_METHODS)) or (
         name == "__init__" and place.startswith(_LIBRARY)

@@ -50,16 +50,20 @@ def armour_equality(cls: Any) -> None:
     hash of a key and is equal to it. Library code that compares such an object with one that is not remote sees what
     the class was derived from: an exact text, a number, an object that is equal to itself.
     """
-    own = cls.__dict__.get("__eq__")
-    if own is None or cls.__dict__.get("__hash__") is None:  # what has no hash is no key
+    home: Any = definer(cls, "__eq__")
+    if home is None or not owns_class(home) or cls.__hash__ is None:  # what has no hash is no key
+        return
+    own: Any = home.__dict__["__eq__"]
+    if getattr(own, "_armoured", False):
         return
 
     def __eq__(self: object, other: object) -> Any:
         asked_by_its_own = is_remote_globals(id(sys._getframe(1).f_globals)) or descends_from_own(type(other))
         if not asked_by_its_own:
-            return super(cls, self).__eq__(other)
+            return super(home, self).__eq__(other)
         return own.__get__(self, type(self))(other) if hasattr(type(own), "__get__") else own(other)
 
+    __eq__._armoured = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(cls, "__eq__", functools.wraps(own)(__eq__) if isinstance(own, FunctionType) else __eq__)
 
 

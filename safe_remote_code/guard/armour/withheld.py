@@ -18,6 +18,7 @@ from ..refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 #: They update the namespace of, format a text of, or import, whatever their arguments or their receiver name.
 _NEVER: Final = (
@@ -63,10 +64,17 @@ def _never(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _spells(frame: FrameType, method: Callable[..., Any]) -> bool:
+    """Whether the code of `frame` itself names the method; `tree_map` and its like call what they were given."""
+    return method.__name__ in frame.f_code.co_names
+
+
 def _not_directly(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **keywords: Any) -> Any:
-        if context_of_globals(id(sys._getframe(1).f_globals)) is not None:
+        frame = sys._getframe(1)
+        direct = context_of_globals(id(frame.f_globals)) is not None or not _spells(frame, method)
+        if direct and context_on_stack(frame) is not None:
             refuse(f"{method.__qualname__} by remote code")
         return method(*arguments, **keywords)
 
@@ -118,7 +126,8 @@ def _of_own_logger(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         frame = sys._getframe(1)
         context = context_on_stack(frame)
         caller = str(frame.f_globals.get("__name__", ""))
-        owner = context.name if context and context_of_globals(id(frame.f_globals)) else caller.partition(".")[0]
+        of_library = context is None or (not context_of_globals(id(frame.f_globals)) and _spells(frame, method))
+        owner = caller.partition(".")[0] if of_library else context.name  # type: ignore[union-attr]  # there is one
         if context is None or f"{self.name}.".startswith(f"{owner}."):
             return method(self, level, *arguments, **keywords)
         return None

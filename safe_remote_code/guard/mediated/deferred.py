@@ -10,10 +10,13 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+from types import GenericAlias, MethodType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..armour.native import opens_when_made
 from ..ownership import Sealed, owns_callable
+from ..refusal import refuse
+from ..stand_ins import stand_in
 from .calls import marked_call
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ _PLAIN: Final = (
     int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, len, abs, sum, min, max, repr, ord, chr,
     type(None), None,
 )  # fmt: skip
+#: May be derived from: they run without arguments what they hold.
+_BASES: Final = (collections.defaultdict, functools.cached_property)
 #: Where the callable stands among the arguments, and its name.
 _ITERATORS: Final = {
     "itertools.starmap": (itertools.starmap, 0, "function"),
@@ -49,10 +54,16 @@ def _partial(function: Any, context: PackageContext) -> Any:
     return marked_call(function, context) if isinstance(function, type) and opens_when_made(function) else function
 
 
+def _method(function: Any, context: PackageContext) -> Any:
+    """A method of a class would be a partial of it."""
+    return marked_call(function, context) if isinstance(function, type) else function
+
+
 def _deferring(
     real: Any, wrapped: Callable[[Any, PackageContext], Any], context: PackageContext, position: int = 0, name: str = ""
 ) -> object:
-    """What stands for the class `real`, and wraps the callable that it is made of."""
+    """What stands for the class `real`, and wraps the callable that it is made of; `type(x)` is a stand-in, too."""
+    shown = stand_in(real, "is made under its own name here")
 
     @final
     class Deferring(Sealed):
@@ -70,16 +81,18 @@ def _deferring(
             return issubclass(subclass, real)
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[object, ...]:
+            if real not in _BASES:
+                refuse(f"a subclass of {real.__name__} would run later what nobody marked")
             return (real,)
 
         def __getitem__(self, parameters: object) -> object:
-            return real[parameters]
+            return GenericAlias(shown, parameters)
 
         def __or__(self, other: Any) -> object:
-            return real | other
+            return shown | other
 
         def __ror__(self, other: Any) -> object:
-            return other | real
+            return other | shown
 
     Deferring.__name__ = Deferring.__qualname__ = real.__name__
     return Deferring()
@@ -111,4 +124,5 @@ def replacements(context: PackageContext) -> dict[str, object]:
         "collections.defaultdict": _deferring(collections.defaultdict, _kept, context),
         "functools.cached_property": _deferring(functools.cached_property, _kept, context, name="func"),
         "functools.partial": _deferring(functools.partial, _partial, context),
+        "types.MethodType": _deferring(MethodType, _method, context),
     }

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..ownership import Sealed, owns_callable, owns_class, owns_instance
+from ..ownership import Sealed, definer, owns_callable, owns_class, owns_instance
 from ..shown import read_only
 
 if TYPE_CHECKING:
@@ -43,19 +43,27 @@ _INTERFACES: Final = (
 def guarded_register(
     receiver: object, function: Callable[..., object], context: PackageContext
 ) -> Callable[..., object]:
-    """`receiver.register`, unable to replace an entry that is not the remote code's."""
+    """`receiver.register` of a known registry, unable to replace an entry that is not the remote code's."""
+    real = getattr(function, "__func__", function)
 
     def register(*given: Any, **keywords: Any) -> object:
         arguments, keywords = _in_order(function, given, keywords)
-        if isinstance(receiver, abc.ABCMeta) and not owns_class(receiver):
-            raise context.violation(f"registering with {receiver.__qualname__}, which it does not own", "monkey-patch")
-        if arguments and _is_foreign_entry(receiver, arguments[0]):
-            if not f"{getattr(function, '__module__', '')}.".startswith(_AUTO):
-                raise context.violation(f"replacing the entry {arguments[0]!r:.80}", "monkey-patch", "register")
-            # As a library's own entry deserves: without exist_ok, transformers says that it is taken.
-            arguments, keywords = arguments[:2], {}
-        with _native_names_kept(receiver):
-            return function(*arguments, **keywords)
+        if real is abc.ABCMeta.register:
+            foreign = not (isinstance(receiver, type) and owns_class(receiver))
+        elif getattr(real, "__qualname__", "") == "GeneralInterface.register":
+            foreign = not _is_own_entry(_table(receiver), *arguments[:1])
+        elif f"{getattr(real, '__module__', '')}.".startswith(_AUTO):
+            if _is_foreign_key(receiver, *arguments[:1]):
+                # As a library's own entry deserves: without exist_ok, transformers says that it is taken.
+                arguments, keywords = arguments[:2], {}
+            with _entries_of_others_kept():
+                return function(*arguments, **keywords)
+        else:
+            foreign = not owns_instance(receiver)
+        if foreign:
+            what = f"registering {arguments[0]!r:.80} with {getattr(receiver, '__qualname__', type(receiver).__name__)}"
+            raise context.violation(what, "monkey-patch", "register")
+        return function(*arguments, **keywords)
 
     return register
 
@@ -70,45 +78,67 @@ def _in_order(
 
 
 @contextlib.contextmanager
-def _native_names_kept(receiver: object) -> Iterator[None]:
-    """`AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native one is replaced."""
-    if not _is_auto(receiver, "AutoTokenizer"):
+def _entries_of_others_kept() -> Iterator[None]:
+    """Whatever a `register` of the Auto classes does, what a library or the user put into their tables stays there.
+
+    `AutoTokenizer.register` keeps classes by their bare names, too (transformers 5): no native name is added.
+    """
+    named, mappings = _auto_tables()
+    before, native = [dict(table) for table in (*named, *mappings)], set(dir(sys.modules["transformers"]))
+    try:
         yield
-        return
-    module: Any = sys.modules.get("transformers.models.auto.tokenization_auto")
-    tables: list[dict[str, type]] = [
-        getattr(module, name, {}) for name in ("REGISTERED_TOKENIZER_CLASSES", "REGISTERED_FAST_ALIASES")
-    ]
-    before, native = [dict(table) for table in tables], set(dir(sys.modules["transformers"]))
-    yield
-    for table, entries in zip(tables, before, strict=True):
-        for name in native & table.keys():
-            if name not in entries:
+    finally:
+        for table, entries in zip((*named, *mappings), before, strict=True):
+            for key in entries:
+                if not _is_own(entries[key]):
+                    table[key] = entries[key]
+        for table, entries in zip(named, before[: len(named)], strict=True):
+            for name in native & table.keys() - entries.keys():
                 del table[name]
-            elif table[name] is not entries[name] and not owns_class(entries[name]):
-                table[name] = entries[name]
 
 
-def _is_auto(receiver: Any, name: str) -> bool:
-    """Whether `receiver` is the Auto class `name`, a subclass of it, or an instance of one."""
+def _auto_tables() -> tuple[list[dict[Any, Any]], list[dict[Any, Any]]]:
+    """Classes by bare name, and what was added to the mappings of the Auto classes."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_AUTO)]
+    named = [
+        table
+        for module in modules
+        for name in ("REGISTERED_TOKENIZER_CLASSES", "REGISTERED_FAST_ALIASES")
+        if isinstance(table := vars(module).get(name), dict)
+    ]
+    mappings = [vars(value).get("_extra_content") for module in modules for value in list(vars(module).values())
+                if isinstance(value, Mapping) and hasattr(value, "__dict__")]  # fmt: skip
+    return named, [table for table in mappings if isinstance(table, dict)]
+
+
+def _is_own(value: object) -> bool:
+    """Whether `value` is a class or function of remote code; of a pair of tokenizers, whether each one is."""
+    if isinstance(value, tuple):
+        return all(item is None or _is_own(item) for item in value)
+    return owns_callable(value) or (isinstance(value, type) and owns_class(value))
+
+
+def _table(receiver: object) -> object:
+    """The mapping that all instances of a `GeneralInterface` share."""
     cls = receiver if isinstance(receiver, type) else type(receiver)
-    mro = type.__getattribute__(cls, "__mro__")
-    return any(base.__name__ == name and base.__module__.startswith(_AUTO) for base in mro)
+    home = definer(cls, "_global_mapping")
+    return None if home is None else type.__getattribute__(home, "__dict__")["_global_mapping"]
 
 
-def _is_foreign_entry(receiver: Any, key: object) -> bool:
+def _is_own_entry(table: object, key: object = None) -> bool:
+    return type(table) is dict and type(key) is str and (key not in table or _is_own(table[key]))
+
+
+def _is_foreign_key(receiver: Any, key: object = None) -> bool:
     if isinstance(key, type):
         return not owns_class(key)
-    if owns_instance(key):
+    if type(key) is not str:
         return True  # it could say that it is equal to another's
-    if _is_auto(receiver, "AutoConfig"):
+    cls = receiver if isinstance(receiver, type) else type(receiver)
+    if any(base.__name__ == "AutoConfig" for base in type.__getattribute__(cls, "__mro__")):
         mapping = importlib.import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
         return key in mapping._mapping
-    try:
-        current = receiver[key]
-    except (KeyError, TypeError):
-        return False
-    return not (owns_callable(current) or (isinstance(current, type) and owns_class(current)))
+    return True
 
 
 @final
@@ -155,7 +185,7 @@ class _Additions(Mapping[object, object], Sealed):
 
         def add(key: object, value: object) -> None:
             known = added.get(key, dict.get(real(), key, value)) if type(key) is str else None
-            if not all(owns_callable(item) or (isinstance(item, type) and owns_class(item)) for item in (known, value)):
+            if not all(map(_is_own, (known, value))):
                 raise context.violation(f"the entry {key!r:.80} of {name}", "monkey-patch", name)
             (added if local else real())[key] = value
 
