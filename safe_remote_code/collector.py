@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Objects that a load must leave to be a first load, which imports much; a later one leaves some hundreds.
 _MANY: Final = 50_000
+#: Python 3.12 itself starts with some hundreds of frozen objects; a program that freezes has many thousands.
+_OF_PYTHON: Final = 1_000
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if gc.get_count()[0] > _MANY and not gc.get_freeze_count():  # else a program's own freeze would be undone
+            if gc.get_count()[0] > _MANY and gc.get_freeze_count() < _OF_PYTHON:  # else a program's own would be undone
                 gc.freeze()  # moves every object, without a walk, and `unfreeze` moves them on to the oldest generation
                 gc.unfreeze()
             gc.enable()

@@ -83,7 +83,7 @@ class LoadedPackage:
             RefusedError: without a pin, a file has changed since it was loaded.
         """
         admitted = package.admitted
-        same = admitted.verified.package_digest == self.context.digest and admitted.policy is self._policy
+        same = admitted.verified.package_digest == self.context.digest and admitted.policy == self._policy
         if not same or admitted.source != self.context.source:
             raise ValueError("a package is extended by its own modules only")
         for path, module in package.modules.items():

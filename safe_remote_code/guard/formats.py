@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 OF_ARGUMENT: Final = {
     "tqdm.std.tqdm.format_meter": (9, "bar_format"),
     "torch.nn.modules.rnn.RNNBase.check_hidden_size": (3, "msg"),
-}
+    "transformers.pipelines.zero_shot_classification.ZeroShotClassificationArgumentHandler.__call__":
+        (3, "hypothesis_template"),
+    "transformers.pipelines.zero_shot_image_classification.ZeroShotImageClassificationPipeline.preprocess":
+        (3, "hypothesis_template"),
+    "transformers.pipelines.zero_shot_audio_classification.ZeroShotAudioClassificationPipeline.preprocess":
+        (3, "hypothesis_template"),
+}  # fmt: skip
 #: They format what their receiver holds under this name.
 OF_RECEIVER: Final = {
     "collections.UserString.format": "data", "collections.UserString.format_map": "data",

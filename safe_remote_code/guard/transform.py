@@ -254,7 +254,9 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Check the name; special methods are an allowlist."""
-        if is_dunder(node.name) and node.name not in DEFINABLE:
+        if not is_dunder(node.name):
+            self.check_name(node, node.name)
+        elif node.name not in DEFINABLE:
             self.error(node, f"special method {node.name} may not be defined")
         node.decorator_list = [self.visit(item) for item in node.decorator_list]  # type: ignore[misc]  # expressions
         self.visit(node.args)

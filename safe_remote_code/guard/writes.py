@@ -40,12 +40,13 @@ _HARMLESS_CONTEXTS: Final = frozenset(
 _WITHOUT_ATTRIBUTES: Final = (
     int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None), range,
 )  # fmt: skip
-#: Libraries' objects of which there is one for all, by the module of their class.
+#: Libraries' objects of which there is one for all, by the module of their class, or the class.
 _OF_THE_PROCESS: Final = (
     "torch.distributions.constraints.", "torch.distributions.utils.", "torch.distributions.transforms.",
     "torch.distributions.constraint_registry.", "torch.distributed.tensor.", "torch._ops.", "torch.library.",
     "torch._subclasses.", "torch._guards.", "torch._library.", "transformers.utils.output_capturing.",
-    "transformers.pipelines.base.", "huggingface_hub.", "_cython_",
+    "transformers.pipelines.", "huggingface_hub.", "_cython_", "einops.", "numpy.finfo.",
+    "numpy.iinfo.", "tqdm.std.TqdmDefaultWriteLock.",
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def _may_change(kind: type) -> bool:
         return True
     if place.partition(".")[0] in sys.stdlib_module_names:
         return f"{place}.{kind.__qualname__}" in _NAMESPACES
-    return not issubclass(kind, enum.Enum) and not f"{place}.".startswith(_OF_THE_PROCESS)
+    return not issubclass(kind, enum.Enum) and not f"{place}.{kind.__qualname__}.".startswith(_OF_THE_PROCESS)
 
 
 def _write_shared(receiver: object) -> object:

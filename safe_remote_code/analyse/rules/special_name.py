@@ -84,7 +84,7 @@ def _kernels(node: ast.ClassDef, context: Context) -> Iterator[Finding]:
 def _refused(node: ast.AST, name: str) -> str | None:
     if isinstance(node, ast.ClassDef) and is_dunder(name):
         return "is a special name that may not be bound"
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and is_dunder(name):
         return None  # special-method decides
     return refused_binding(name)
 
@@ -93,6 +93,8 @@ _FIELDED = tuple(
     getattr(ast, name)
     for name in (
         "ClassDef",
+        "FunctionDef",
+        "AsyncFunctionDef",
         "ExceptHandler",
         "MatchAs",
         "MatchStar",

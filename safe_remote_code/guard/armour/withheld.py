@@ -193,12 +193,15 @@ def _of_new_names(cls: type, method: Any) -> Any:
     @functools.wraps(function)
     def __init_subclass__(cls: Any, *arguments: Any, **keywords: Any) -> Any:
         module: Any = sys.modules["transformers.cache_utils"]
-        for table in (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING):
-            name = cls.__dict__.get("_layer_type")
-            known = table.get(str.__str__(name) if isinstance(name, str) else None)
-            if known is not None and owns_class(cls) and not owns_class(known):
+        tables = (module.STATIC_LAYER_TYPE_MAPPING, module.DYNAMIC_LAYER_TYPE_MAPPING)
+        before = [dict(table) for table in tables]
+        function(cls, *arguments, **keywords)
+        taken = [(table, name, known) for table, entries in zip(tables, before, strict=True)
+                 for name, known in entries.items() if table[name] is not known and not owns_class(known)]  # fmt: skip
+        for table, name, known in taken if owns_class(cls) else ():
+            table[name] = known
+            if "_layer_type" in cls.__dict__:  # else it has the name of the class that it derives from
                 refuse(f"{cls.__qualname__} takes the place of {known.__qualname__}, which this code does not own")
-        return function(cls, *arguments, **keywords)
 
     return classmethod(__init_subclass__)
 
