@@ -195,6 +195,36 @@ def test_iterators_and_factories(tmp_path: Path) -> None:
     assert type(module.counts) is defaultdict and type(module.twice) is functools.partial
 
 
+def test_views_and_kinds_are_as_natively(tmp_path: Path) -> None:
+    module = _module(
+        tmp_path,
+        """
+        import enum
+        from collections import defaultdict
+        from dataclasses import dataclass, field, fields
+
+        class Kind(enum.Enum):
+            A = 1
+            B = 2
+
+        @dataclass
+        class Settings:
+            size: int = field(default=1, metadata={"help": "how many"})
+
+        class Counts(defaultdict):
+            pass
+
+        views = [list(Kind.__members__), Kind.__members__["B"].value, fields(Settings)[0].metadata["help"], len(Kind)]
+        counts = Counts(int)
+        counts["a"] += 1
+        kinds = [isinstance(type(counts)(list)["x"], list), type(map(int, "1")).__name__, type(defaultdict(int)).__name__,
+                 isinstance(defaultdict(int), dict), type({}) is dict, type(counts) is Counts]
+        """,
+    )
+    assert module.views == [["A", "B"], 2, "how many", 2]
+    assert module.kinds == [True, "map", "defaultdict", True, True, True] and module.counts == {"a": 1}
+
+
 def test_a_forward_that_is_put_on_an_object_is_called(tmp_path: Path) -> None:
     module = _module(
         tmp_path,

@@ -186,6 +186,39 @@ def test_functions_of_its_own_are_added_to_the_tables_of_a_package(tmp_path: Pat
             module.replace(table, key)
 
 
+def test_an_attention_of_its_own_is_registered_for_all(tmp_path: Path) -> None:
+    utils = pytest.importorskip("transformers.modeling_utils")
+    if not hasattr(utils, "AttentionInterface"):
+        pytest.skip("before transformers 4.50 the registry is a dict")
+    module = _module(
+        tmp_path,
+        """
+        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
+
+        def attend(module, query, key, value, mask=None, **kwargs):
+            return query, None
+
+        AttentionInterface.register("red_team_by_class", attend)
+        ALL_ATTENTION_FUNCTIONS.register(key="red_team_by_instance", value=attend)
+        ALL_ATTENTION_FUNCTIONS["sdpa"] = attend
+
+        def register(name, receiver=AttentionInterface):
+            receiver.register(name, attend)
+        """,
+    )
+    table = utils.AttentionInterface._global_mapping
+    try:
+        assert table["red_team_by_class"] is table["red_team_by_instance"] is module.attend
+        assert utils.ALL_ATTENTION_FUNCTIONS["sdpa"] is not module.attend
+        module.register("red_team_by_class")
+        for receiver in (module.AttentionInterface, module.ALL_ATTENTION_FUNCTIONS):
+            with pytest.raises(GuardViolationError, match="registering 'sdpa'"):
+                module.register("sdpa", receiver)
+    finally:
+        for name in ("red_team_by_class", "red_team_by_instance"):
+            table.pop(name, None)
+
+
 def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
     pytest.importorskip("google.protobuf")
     module = _module(
