@@ -10,7 +10,8 @@ from ..collector import paused
 from ..errors import PolicyError, RemoteCodeError
 from ..events import Event, is_logged, tell
 from ..fetch.source import HubOptions
-from ..guard.ownership import owns_callable, owns_class
+from ..guard.mediated.decorators import wraps_own
+from ..guard.ownership import owns_class
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
 from ..policy import load_policy
@@ -98,7 +99,7 @@ def get_class_from_dynamic_module(
         with paused():
             module = package.module(ref.path)
         loaded: type = getattr(module, ref.class_name)
-        if not (owns_callable(loaded) or (isinstance(loaded, type) and owns_class(loaded))):
+        if not (owns_class(loaded) if isinstance(loaded, type) else wraps_own(loaded)):
             # transformers would set attributes of it, on behalf of a configuration file.
             raise PolicyError(f"{ref.class_name} is not made by this code but imported from a library",
                               subject=f"{package.context.source}:{ref.path}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from pinned import pin_folder
 from safe_remote_code import RefusedError, installed, refusals
+from safe_remote_code.errors import PolicyError
 
 from .repos import is_guarded, tiny, write
 
@@ -310,3 +312,16 @@ def test_a_class_that_is_no_entry_point_is_refused_with_the_command_that_adds_it
     assert get_class_from_dynamic_module is not ours
     with pytest.raises(RefusedError, match="--entry vocabulary.Vocabulary"):
         ours("vocabulary.Vocabulary", fixtures / "models" / "decoder", lockfile=models_lock)
+
+
+def test_what_is_handed_out_is_made_by_the_code(tmp_path: Path) -> None:
+    """A decorated function is; a library's class, of which transformers would set attributes, is not."""
+    text = "import torch\nfrom transformers import BertModel\n\n\n@torch.no_grad()\ndef generate(x):\n    return x + 1\n\n\nclass Own:\n    pass\n"
+    folder = write(tmp_path / "parts", {"parts.py": text})
+    pin_folder(folder, tmp_path / "lock", "parts.generate", "parts.BertModel", "parts.torch")
+    with installed(lockfile=tmp_path / "lock"):
+        home = importlib.import_module("transformers.dynamic_module_utils")
+        assert home.get_class_from_dynamic_module("parts.generate", folder)(1) == 2
+        for name in ("BertModel", "torch"):
+            with pytest.raises(PolicyError, match=f"{name} is not made by this code"):
+                home.get_class_from_dynamic_module(f"parts.{name}", folder)

@@ -82,10 +82,10 @@ def _own_only(name: str) -> Callable[..., object]:
 
 
 def _writable(target: Any) -> Any:
-    return target if isinstance(target, _SETTINGS) or _wraps_own(target) else write(target)
+    return target if isinstance(target, _SETTINGS) or wraps_own(target) else write(target)
 
 
-def _wraps_own(function: object) -> bool:
+def wraps_own(function: object) -> bool:
     """Whether `function` is what decorators of libraries made around a function of remote code.
 
     Their `functools.wraps` says so; remote code cannot write `__wrapped__` to a function that it does not own.
