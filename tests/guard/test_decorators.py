@@ -22,7 +22,7 @@ from safe_remote_code.guard.context import PackageContext
 from safe_remote_code.guard.mediated import decorators
 from safe_remote_code.policy import load_policy
 
-from .test_withheld import _module
+from .written import written
 
 _LOADED = (
     "torch.onnx.symbolic_helper", "torch.utils.hooks", "torch.utils.checkpoint", "torch.nn.attention.flex_attention",
@@ -106,7 +106,7 @@ def foreign():
 
 def test_decorators_of_the_library_stand_above_each_other(tmp_path: Path) -> None:
     pytest.importorskip("transformers.utils.output_capturing")
-    module = _module(tmp_path, _STACK)
+    module = written(tmp_path, _STACK)
     assert "pixel_values" in module.Model.forward.__doc__
     with pytest.raises(GuardViolationError, match="may not change function can_return_tuple"):
         module.foreign()

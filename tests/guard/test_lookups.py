@@ -17,7 +17,7 @@ from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard import ownership
 from safe_remote_code.guard.armour.lookups import _getattr, _setattr
 
-from .test_withheld import _module
+from .written import written
 
 
 class _Lies(str):
@@ -42,28 +42,28 @@ def test_without_remote_code_they_are_the_builtins() -> None:
 
 
 def test_library_modules_have_them_and_the_users_own_do_not(tmp_path: Path) -> None:
-    _module(tmp_path, "from transformers.modeling_utils import PreTrainedModel")
+    written(tmp_path, "from transformers.modeling_utils import PreTrainedModel")
     assert vars(transformers.modeling_utils)["getattr"] is _getattr
     assert "getattr" not in globals()
 
 
 @pytest.mark.parametrize("name", ["'__globals__'", "lies"])
 def test_a_name_that_remote_code_chose_reveals_nothing(tmp_path: Path, name: str) -> None:
-    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nlies = None")
+    module = written(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nlies = None")
     chosen = _Lies("__globals__") if name == "lies" else "__glob" + "als__"
     with pytest.raises(GuardViolationError, match="a name that remote code chose"):
         module.through(_getattr, transformers.set_seed, chosen)
 
 
 def test_no_module_is_found_by_a_name_that_remote_code_chose(tmp_path: Path) -> None:
-    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)")
+    module = written(tmp_path, "def through(function, *arguments):\n    return function(*arguments)")
     chosen = "".join(["o", "s"])
     with pytest.raises(GuardViolationError, match="the module 'os'"):
         module.through(_getattr, transformers.modeling_utils, chosen)
 
 
 def test_foreign_classes_and_special_names_are_not_written_to(tmp_path: Path) -> None:
-    module = _module(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nclass Own:\n    pass")
+    module = written(tmp_path, "def through(function, *arguments):\n    return function(*arguments)\nclass Own:\n    pass")
     for target, chosen in ((transformers.BertConfig, "".join(["a", "b"])), (module.Own(), "__re" + "duce__")):
         with pytest.raises(GuardViolationError):
             module.through(_setattr, target, chosen, 1)
@@ -72,7 +72,7 @@ def test_foreign_classes_and_special_names_are_not_written_to(tmp_path: Path) ->
 
 
 def test_a_thread_that_remote_code_starts_is_its_own_whatever_its_object_says(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import threading
@@ -100,12 +100,12 @@ def test_a_thread_that_remote_code_starts_is_its_own_whatever_its_object_says(tm
 
 
 def test_a_lazy_module_answers_for_its_own_parts(tmp_path: Path) -> None:
-    module = _module(tmp_path, "from transformers.utils import logging\nfrom transformers import utils\nlogger = logging.get_logger('x')")
+    module = written(tmp_path, "from transformers.utils import logging\nfrom transformers import utils\nlogger = logging.get_logger('x')")
     assert module.logger.name == "x"
 
 
 def test_what_a_library_looks_up_by_a_table_of_its_own(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
 import torch

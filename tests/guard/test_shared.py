@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,13 @@ import pytest
 pytest.importorskip("RestrictedPython")
 pytest.importorskip("transformers")
 
-from pinned import pin_folder
 from safe_remote_code.errors import GuardViolationError
-from safe_remote_code.pipeline import load_package
-from safe_remote_code.reference import parse
 
-
-def _module(folder: Path, text: str) -> Any:
-    repo, lockfile = folder / "repo", folder / "remote-code.lock"
-    repo.mkdir()
-    (repo / "main.py").write_text(textwrap.dedent(text) + "\n\nclass Main:\n    pass\n", encoding="utf-8")
-    pin_folder(repo, lockfile)
-    return load_package(parse("main.Main", repo), policy="default", lockfile=lockfile).module("main.py")
+from .written import written
 
 
 def test_tables_are_read(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import transformers
@@ -47,7 +37,7 @@ def test_tables_are_read(tmp_path: Path) -> None:
 def test_a_pipeline_of_its_own_is_registered_once(tmp_path: Path) -> None:
     from transformers.pipelines import PIPELINE_REGISTRY
 
-    module = _module(
+    module = written(
         tmp_path,
         """
         from transformers import Pipeline
@@ -70,7 +60,7 @@ def test_a_pipeline_of_its_own_is_registered_once(tmp_path: Path) -> None:
 
 
 def test_modules_are_parametrized(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import torch
@@ -93,7 +83,7 @@ def test_modules_are_parametrized(tmp_path: Path) -> None:
 
 
 def test_a_saved_folder_and_a_path_are_what_they_were(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import inspect
@@ -111,7 +101,7 @@ def test_a_converter_and_an_activation_of_its_own_are_added(tmp_path: Path) -> N
     from transformers.activations import ACT2CLS
     from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS
 
-    module = _module(
+    module = written(
         tmp_path,
         """
         import torch
@@ -150,7 +140,7 @@ def test_functions_of_its_own_are_added_to_the_tables_of_a_package(tmp_path: Pat
     from transformers.activations import ACT2FN
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    module = _module(
+    module = written(
         tmp_path,
         """
         import torch
@@ -190,7 +180,7 @@ def test_an_attention_of_its_own_is_registered_for_all(tmp_path: Path) -> None:
     utils = pytest.importorskip("transformers.modeling_utils")
     if not hasattr(utils, "AttentionInterface"):
         pytest.skip("before transformers 4.50 the registry is a dict")
-    module = _module(
+    module = written(
         tmp_path,
         """
         from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
@@ -221,7 +211,7 @@ def test_an_attention_of_its_own_is_registered_for_all(tmp_path: Path) -> None:
 
 def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
     pytest.importorskip("google.protobuf")
-    module = _module(
+    module = written(
         tmp_path,
         """
         from transformers.convert_slow_tokenizer import import_protobuf
@@ -250,7 +240,7 @@ def test_a_sentencepiece_model_is_changed_in_memory(tmp_path: Path) -> None:
 
 
 def test_annotations_are_names_and_plain_types(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import typing
@@ -282,7 +272,7 @@ def test_annotations_are_names_and_plain_types(tmp_path: Path) -> None:
 
 
 def test_functions_of_its_own_are_bound(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         def forward(self, x):
@@ -300,6 +290,6 @@ def test_functions_of_its_own_are_bound(tmp_path: Path) -> None:
         """,
     )
     assert module.found == 5
-    for foreign in (pin_folder, property(int), Path.exists, len):
+    for foreign in (written, property(int), Path.exists, len):
         with pytest.raises(GuardViolationError, match="no function of this code"):
             module.bind(foreign)

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import linecache
 import logging
-import textwrap
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("RestrictedPython")
 pytest.importorskip("transformers")
 
-from pinned import pin_folder
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard.context import writing_below
-from safe_remote_code.pipeline import load_package
-from safe_remote_code.reference import parse
 
-
-def _module(folder: Path, text: str) -> Any:
-    repo, lockfile = folder / "repo", folder / "remote-code.lock"
-    repo.mkdir()
-    (repo / "main.py").write_text(textwrap.dedent(text) + "\n\nclass Main:\n    pass\n", encoding="utf-8")
-    pin_folder(repo, lockfile)
-    return load_package(parse("main.Main", repo), policy="default", lockfile=lockfile).module("main.py")
+from .written import written
 
 
 def test_plain_format_strings_are_formatted(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import logging
@@ -60,7 +49,7 @@ def test_plain_format_strings_are_formatted(tmp_path: Path) -> None:
 
 def test_a_method_is_its_own_copy(tmp_path: Path) -> None:
     """Whatever its function is called by now: a copy would be looked up under that name."""
-    module = _module(
+    module = written(
         tmp_path,
         """
         import copy
@@ -79,7 +68,7 @@ def test_a_method_is_its_own_copy(tmp_path: Path) -> None:
 
 
 def test_levels_are_set_of_its_own_loggers(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         import logging
@@ -95,7 +84,7 @@ def test_levels_are_set_of_its_own_loggers(tmp_path: Path) -> None:
 
 def test_lines_of_other_files_are_left_out(tmp_path: Path) -> None:
     """The user's script calls a model that warns and logs: nothing is refused, and its text is not read."""
-    module = _module(
+    module = written(
         tmp_path,
         """
         import logging
@@ -114,7 +103,7 @@ def test_lines_of_other_files_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_file_is_written_while_the_save_goes_on(tmp_path: Path) -> None:
-    module = _module(
+    module = written(
         tmp_path,
         """
         def begin(path):
@@ -137,7 +126,7 @@ def test_a_file_is_written_while_the_save_goes_on(tmp_path: Path) -> None:
 def test_a_mask_keeps_its_function_whole(tmp_path: Path) -> None:
     """Its cells would be those of the guard's own `open`."""
     pytest.importorskip("torch.nn.attention.flex_attention")
-    module = _module(
+    module = written(
         tmp_path,
         """
         import torch
@@ -157,7 +146,7 @@ def test_remote_code_does_not_vouch_for_kernels(tmp_path: Path, monkeypatch: pyt
     kernels = pytest.importorskip("transformers.integrations.hub_kernels")
     if not hasattr(kernels, "ALLOW_ALL_KERNELS"):
         pytest.skip("this transformers has no such setting")
-    module = _module(
+    module = written(
         tmp_path,
         """
         from transformers import PretrainedConfig, PreTrainedModel
