@@ -14,6 +14,7 @@ left as plain bytecode. Rewritten, hence checked when they run, are only
 """
 
 from __future__ import annotations
+import __future__ as future
 
 import ast
 import copy
@@ -226,6 +227,9 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         """`from a import b` asks the helper for each name; a star only at module level."""
         if node.module == "__future__" and not node.level:
             self.future_annotations |= any(alias.name == "annotations" for alias in node.names)
+            for alias in node.names:
+                if alias.name not in future.all_feature_names:
+                    self.error(node, f"future feature {alias.name} is not defined")
             return [ast.copy_location(ast.Pass(), node)]
         statements: list[ast.stmt] = []
         for alias in node.names:
