@@ -101,6 +101,8 @@ def context_of_frame(frame: FrameType, called: FrameType | None) -> PackageConte
         return frame.f_locals.get("context")
     if name == "_wrapped_call_impl" and called is not None and called.f_code.co_name == "_call_impl":
         return None  # which is asked itself
+    if name != "__init__" and name not in _CALLS_OF_METHODS:
+        return None
     place = str(frame.f_globals.get("__name__"))
     if (name in _CALLS_OF_METHODS and place.startswith(_CALLERS_OF_METHODS)) or (
         name == "__init__" and place.startswith(_LIBRARY)
@@ -181,6 +183,11 @@ def owns_callable(value: object) -> bool:
     if isinstance(value, MethodType):
         value = value.__func__
     return isinstance(value, FunctionType) and id(value.__globals__) in _GLOBALS
+
+
+def owns(value: object) -> bool:
+    """Whether `value` is a class or a function of remote code."""
+    return owns_callable(value) or (isinstance(value, type) and owns_class(value))
 
 
 def owns_instance(value: object) -> bool:

@@ -91,9 +91,10 @@ def _saver(cls: Any, name: str, context: PackageContext) -> Callable[..., object
             if isinstance(given, str | os.PathLike) and not is_saving() and not remote_code_on_stack():
                 given = exact_path(given)
                 stack.enter_context(writing_below(given))
-                arguments, keywords = (
-                    ((given, *arguments[1:]), keywords) if arguments else ((), {**keywords, "save_directory": given})
-                )
+                if arguments:
+                    arguments = (given, *arguments[1:])
+                else:
+                    keywords["save_directory"] = given
             return act(*arguments, **keywords)
 
     # inspect.signature follows __wrapped__, so callers that look at the parameters still see them.
@@ -117,13 +118,15 @@ def _vocabulary_held(tokenizer: Any, context: PackageContext) -> Iterator[None]:
             raise context.violation(f"save_vocabulary of {path!r}", "file-read", "save_vocabulary")
         exact[key] = name
     namespace = object.__getattribute__(tokenizer, "__dict__")
-    before = {key: namespace[key] for key in ("vocab_files_names",) if key in namespace}
+    before = namespace.get("vocab_files_names")
     namespace["vocab_files_names"] = exact
     try:
         yield
     finally:
-        del namespace["vocab_files_names"]
-        namespace.update(before)
+        if before is None:
+            del namespace["vocab_files_names"]
+        else:
+            namespace["vocab_files_names"] = before
 
 
 def _held(tokenizer: Any, name: str, context: PackageContext) -> Any:

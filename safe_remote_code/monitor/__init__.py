@@ -23,7 +23,7 @@ from ..guard.armour.threads import watch_threads
 from ..guard.mediated import calls
 from ..guard.ownership import context_of_frame, context_of_loader, context_of_thread
 from ..guard.saving import context_of_saver
-from .audited import opens_for_writing, path_of, written
+from .audited import changes, path_of
 from .deputies import is_deputy, shows_source
 from .rules import RULES
 
@@ -94,17 +94,18 @@ def _log(context: PackageContext, event: str, arguments: tuple[object, ...], cap
 def _responsible(frame: FrameType | None, event: str, arguments: tuple[object, ...]) -> PackageContext | None:
     """The package whose code is nearest to the event, unless a trusted deputy is nearer."""
     mediated, called = False, None
-    changes, reads = bool(written(event, arguments)), event == "open" and not opens_for_writing(arguments)
+    writes = changes(event, arguments)
+    reads = event == "open" and not writes
     while frame is not None:
         if (context := context_of_frame(frame, called)) is not None:
             return context
-        if changes and (context := context_of_saver(frame)) is not None:
+        if writes and (context := context_of_saver(frame)) is not None:
             return context
         if reads and (context := context_of_loader(frame)) is not None:
             return context
         if frame.f_globals is _MEDIATED_GLOBALS:
             mediated = True
-        elif str(frame.f_globals.get("__name__")).startswith("huggingface_hub."):
+        elif reads and str(frame.f_globals.get("__name__")).startswith("huggingface_hub."):
             reads = False  # its token and its cache
         elif not mediated and is_deputy(frame, called, event, arguments):
             return None

@@ -52,6 +52,7 @@ WRITES: Final = (
 LISTINGS: Final = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob")
 MOVES: Final = ("os.rename", "os.link", "os.symlink", "shutil.move")
 COPIES: Final = ("shutil.copyfile", "shutil.copytree", "shutil.copymode", "shutil.copystat")
+_CHANGING: Final = frozenset([*WRITES, *MOVES, *COPIES])
 
 
 def path_of(value: object) -> str | None:
@@ -71,12 +72,17 @@ def opens_for_writing(arguments: tuple[object, ...]) -> bool:
     return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
 
 
+def changes(event: str, arguments: tuple[object, ...]) -> bool:
+    """Whether `event` would change a file or folder."""
+    return event in _CHANGING or (event == "open" and opens_for_writing(arguments))
+
+
 def written(event: str, arguments: tuple[object, ...]) -> tuple[str | None, ...]:
     """The paths that `event` would change; empty if it changes none."""
     if event in MOVES:
         return path_of(arguments[0]), path_of(arguments[1])
     if event in COPIES:
         return (path_of(arguments[1]),)
-    if event in WRITES or (event == "open" and opens_for_writing(arguments)):
+    if changes(event, arguments):
         return (path_of(arguments[0]) if arguments else None,)
     return ()

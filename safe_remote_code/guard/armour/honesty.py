@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import sys
 from types import FunctionType, MemberDescriptorType
 from typing import Any, NoReturn, final
@@ -87,11 +86,13 @@ def fix_kernels(cls: Any) -> None:
     Raises:
         GuardViolationError: it lists others than those of kernels-community.
     """
-    if isinstance(definer(cls, KERNELS), type) and not isinstance(inspect.getattr_static(cls, KERNELS), _Fixed):
-        names = getattr(cls, KERNELS)
-        if why := refused_kernels(names):
-            raise GuardViolationError(f"{cls.__qualname__} {why}")
-        type.__setattr__(cls, KERNELS, _Fixed(None if names is None else tuple(names)))
+    home = definer(cls, KERNELS)
+    if home is None or isinstance(home.__dict__[KERNELS], _Fixed):
+        return
+    names = getattr(cls, KERNELS)
+    if why := refused_kernels(names):
+        raise GuardViolationError(f"{cls.__qualname__} {why}")
+    type.__setattr__(cls, KERNELS, _Fixed(None if names is None else tuple(names)))
 
 
 def refuse_special_slots(cls: type) -> None:

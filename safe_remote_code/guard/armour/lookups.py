@@ -31,8 +31,7 @@ from ..ownership import (
     context_on_stack,
     descends_from_own,
     is_remote_globals,
-    owns_callable,
-    owns_class,
+    owns,
 )
 from ..receivers import loaded_classes
 from ..refusal import refuse
@@ -171,8 +170,7 @@ def _check_write(obj: object, name: str) -> None:
         return
     if isinstance(obj, ModuleType) and _module(caller) in _WRITERS:
         return
-    own = (isinstance(obj, type) and owns_class(obj)) or owns_callable(obj)
-    if not own and isinstance(obj, _FOREIGN):
+    if isinstance(obj, _FOREIGN) and not owns(obj):
         what = _builtin_getattr(obj, "__name__", type(obj).__name__)
         refuse(f"{_where(caller)} sets {name!r} of {what}, which remote code does not own")
     if is_dunder(name) and (name not in WRITABLE or name == "__dict__"):

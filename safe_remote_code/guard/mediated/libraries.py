@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..context import exact_path
-from ..ownership import Sealed, owns_callable, owns_class, owns_instance
+from ..ownership import Sealed, owns, owns_instance
 from .calls import mediated_call
 from .compiling import refused_setting
 from .scripting import refused_word
@@ -153,8 +153,7 @@ def _compile(context: PackageContext) -> Callable[..., object]:
 
 def _script(context: PackageContext, name: str) -> Callable[..., object]:
     def script(obj: object, *arguments: object, **keywords: object) -> object:
-        own = owns_callable(obj) or owns_instance(obj) or (isinstance(obj, type) and owns_class(obj))
-        if not own and not type(obj).__module__.startswith("torch.nn."):
+        if not owns(obj) and not owns_instance(obj) and not type(obj).__module__.startswith("torch.nn."):
             raise context.violation(f"{name} compiles code of this package only", "dynamic-code", name)
         if word := refused_word(context.texts()):
             raise context.violation(f"{name}: {word!r} in the text of a type", "dynamic-code", name)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..ownership import Sealed, definer, owns_callable, owns_class, owns_instance
+from ..ownership import Sealed, definer, owns, owns_class, owns_instance
 from ..shown import read_only
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _is_own(value: object) -> bool:
     """Whether `value` is a class or function of remote code; of a pair of tokenizers, whether each one is."""
     if isinstance(value, tuple):
         return all(item is None or _is_own(item) for item in value)
-    return owns_callable(value) or (isinstance(value, type) and owns_class(value))
+    return owns(value)
 
 
 def _table(receiver: object) -> object:
