@@ -18,6 +18,7 @@ import __future__ as future
 
 import ast
 import copy
+import itertools
 from typing import TYPE_CHECKING, Final, final
 
 from RestrictedPython.transformer import RestrictingNodeTransformer
@@ -86,6 +87,16 @@ def _bound_names(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(imported - other), frozenset(other)
 
 
+def _leading_futures(tree: ast.Module) -> frozenset[int]:
+    """Identities of the imports from `__future__` that stand before any other statement (PEP 236)."""
+    after_docstring = tree.body[ast.get_docstring(tree, clean=False) is not None :]
+    leading = itertools.takewhile(
+        lambda node: isinstance(node, ast.ImportFrom) and node.module == "__future__" and not node.level,
+        after_docstring,
+    )
+    return frozenset(map(id, leading))
+
+
 @final
 class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # RestrictedPython is untyped for us
     """Checks and rewrites one module. `findings` holds what was refused."""
@@ -97,6 +108,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         self._path = path
         self._checked = CHECKED | checked
         self._imported, self._bound = _bound_names(tree)
+        self._futures = _leading_futures(tree)
         self._scopes: list[str] = ["module"]
         self._methods: set[int] = set()  # targets of assignments that are marked
 
@@ -227,6 +239,8 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         """`from a import b` asks the helper for each name; a star only at module level."""
         if node.module == "__future__" and not node.level:
             self.future_annotations |= any(alias.name == "annotations" for alias in node.names)
+            if id(node) not in self._futures:
+                self.error(node, "from __future__ imports must occur at the beginning of the file")
             for alias in node.names:
                 if alias.name not in future.all_feature_names:
                     self.error(node, f"future feature {alias.name} is not defined")

@@ -19,6 +19,7 @@ from safe_remote_code.reference import parse
     [
         "break", "return 1", "nonlocal x", "def f():\n    x = 1\n    global x", "def f(a, a): pass", "*a, *b = c",
         "yield 1", "def f():\n    nonlocal q", "".join(" " * i + "for x in y:\n" for i in range(30)) + " " * 30 + "pass",
+        "from __future__ import annotations", "def f():\n    from __future__ import annotations",
         "continue", "class A:\n    return 1", "x: int = (yield)", "def f(x):\n    global x", "f(a=1, a=2)",
     ],
 )  # fmt: skip

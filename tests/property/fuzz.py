@@ -172,7 +172,7 @@ def _examine(data: bytes) -> Problem | None:
     if said := [text for text in said if not any(word in text for word in AT_RUN_TIME)]:
         return Problem("disagreement", f"only the analysis refuses: {said[:3]}")
     ours, plain = _compiles(tree), _compiles(file.text)
-    if ours == plain or _is_accepted(ours, plain):
+    if ours == plain or _is_accepted(ours):
         return None
     return Problem("disagreement", f"compiles: guarded {ours}, plain {plain}")
 
@@ -185,13 +185,9 @@ def _compiles(source: str | ast.Module) -> str:
     return ""
 
 
-def _is_accepted(ours: str, plain: str) -> bool:
-    """Misuse of `from __future__` is no error of ours, as nothing of it is left to compile.
-
-    An import is an assignment under the guard, so that `global` after it is an error (CPython lets that pass).
-    """
-    future = "__future__" in plain or "future feature" in plain or plain == "not a chance"
-    return future or "before global declaration" in ours or "before nonlocal declaration" in ours
+def _is_accepted(ours: str) -> bool:
+    """An import is an assignment under the guard, so that `global` after it is an error (CPython lets that pass)."""
+    return "before global declaration" in ours or "before nonlocal declaration" in ours
 
 
 # --- processes -----------------------------------------------------------------------
