@@ -60,7 +60,6 @@ class LoadedPackage:
             read_roots={os.path.realpath(folder)},
             monitored=policy.stands("monitor"),
             load=self.module,
-            texts=lambda: [module.file.text for module in self.modules.values()],
         )
         self._policy = policy
         prepare()  # raw memory is kept from remote code by whichever of guard and monitor stands

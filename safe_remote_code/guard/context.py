@@ -31,7 +31,7 @@ class PackageContext:
 
     `name` is the prefix of its modules in `sys.modules`. `read_roots` are real paths, `repositories` the Hub ids that
     it was loaded for.
-    `load` gives the package's own module for a path inside it, `texts` the text of all of them.
+    `load` gives the package's own module for a path inside it.
     """
 
     source: str
@@ -42,7 +42,6 @@ class PackageContext:
     repositories: set[str] = field(default_factory=set)
     monitored: bool = True
     load: Callable[[str], ModuleType]
-    texts: Callable[[], list[str]] = list
 
     def may_read(self, real_path: str) -> bool:
         """Whether `real_path` lies in the package's own folders or in one being saved to."""

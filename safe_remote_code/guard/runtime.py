@@ -49,7 +49,7 @@ class Runtime:
 
     def _builtins(self, guarded_open: object) -> dict[str, object]:
         context = self._context
-        _constant_for_compilers(self._import, self._import_from)
+        _constant_for_compilers(self._import, self._import_from, self._annotation)
         return {
             **plain_builtins(),
             **deferred.builtins(context),
@@ -158,6 +158,6 @@ def _is_public(name: object) -> bool:
 
 
 def _constant_for_compilers(*functions: Callable[..., object]) -> None:
-    """Let torch.compile take the result of an import inside a forward as the constant that it is."""
+    """Let torch.compile take an import or an annotation inside a forward as the constant that it is."""
     for function in functions:
         function.__func__.__dict__["_dynamo_marked_constant"] = True  # type: ignore[attr-defined]  # bound methods

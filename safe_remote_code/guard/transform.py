@@ -361,19 +361,14 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         return _call(helpers.ANNOTATION, [ast.Constant(self._path), value], node)
 
     def _is_inert(self, node: ast.expr) -> bool:
-        """Whether no text can come out: only imported names and builtins, no string, no call."""
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name):
-                if part.id in self._bound or part.id == "type":
-                    return False
-            elif isinstance(part, ast.Constant):
-                if isinstance(part.value, str | bytes):
-                    return False
-            elif not isinstance(
-                part, ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.BinOp | ast.BitOr | ast.Load
-            ):
-                return False
-        return "*" not in self._bound
+        """Whether no text can come out: `None`, a number, or an imported name or builtin by itself.
+
+        What stands before a dot or a bracket may be something of the code's own that a library shows
+        (`os.environ[...]`, a class that it announced).
+        """
+        if isinstance(node, ast.Constant):
+            return not isinstance(node.value, str | bytes)
+        return isinstance(node, ast.Name) and node.id not in self._bound | {"type"} and "*" not in self._bound
 
     # -- forms that RestrictedPython wraps or refuses, and that are plain here -----------------
 

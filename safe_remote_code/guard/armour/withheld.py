@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
+from . import type_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,6 +221,9 @@ def withhold_methods() -> None:
     _ask_function("torch.nn.attention.flex_attention._extract_callable_pytree", _whole)
     _ask_function("transformers.integrations.hub_kernels.allow_all_hub_kernels", _vouching_for_all)
     _ask_function("transformers.integrations.hub_kernels.get_kernel", _without_vouching)
+    _ask_function("torch.jit.annotations._eval_no_call", type_texts.evaluated_under_rules)
+    _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
+    _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)
     for dotted, (position, keyword) in formats.OF_ARGUMENT.items():

@@ -16,7 +16,6 @@ from ..context import exact_path
 from ..ownership import Sealed, owns, owns_instance
 from .calls import mediated_call
 from .compiling import refused_setting
-from .scripting import refused_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -155,8 +154,6 @@ def _script(context: PackageContext, name: str) -> Callable[..., object]:
     def script(obj: object, *arguments: object, **keywords: object) -> object:
         if not owns(obj) and not owns_instance(obj) and not type(obj).__module__.startswith("torch.nn."):
             raise context.violation(f"{name} compiles code of this package only", "dynamic-code", name)
-        if word := refused_word(context.texts()):
-            raise context.violation(f"{name}: {word!r} in the text of a type", "dynamic-code", name)
         if name == "torch.jit.script":
             keywords["_frames_up"] = 1
         return _real(name)(obj, *arguments, **keywords)

@@ -1,0 +1,106 @@
+"""Text of types that TorchScript reads from source: evaluated under rules, whoever has it compiled.
+
+Its front end takes the text of annotations, `torch.jit.annotate` and `# type:` comments, looks names up in the
+module, in `typing` and in the real builtins, and subscripts what it finds. A `__class_getitem__` of remote code
+would be handed whatever stands between the brackets. So these are walked instead: names of types, attributes,
+subscripts, and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import operator
+import typing
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from ...capability import shipped_capabilities
+from ...grammar import CHECKED, refused_attribute
+from ..refusal import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Lookup = Callable[[str], object]
+
+_BUILTIN_TYPES: Final = frozenset(
+    ["None", "bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple"]
+)
+
+
+def evaluated(text: str, lookup: Lookup) -> object:
+    """The type that `text` names; `lookup` finds the names.
+
+    Raises:
+        SyntaxError: it is no expression.
+        GuardViolationError: it holds more than names, attributes and subscripts, or names something that is no type
+            and not the code's own.
+    """
+    return _walk(ast.parse(text.strip(), mode="eval").body, lookup)
+
+
+def _walk(node: ast.expr, lookup: Lookup) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return _named(node.id, lookup)
+    if isinstance(node, ast.Attribute):
+        if refused_attribute(node.attr) or node.attr in CHECKED or node.attr in shipped_capabilities().attributes:
+            refuse(f"{node.attr!r} in the text of a type")
+        return getattr(_walk(node.value, lookup), node.attr)
+    if isinstance(node, ast.Tuple):
+        return tuple(_walk(part, lookup) for part in node.elts)
+    if isinstance(node, ast.List):
+        return [_walk(part, lookup) for part in node.elts]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return operator.or_(_walk(node.left, lookup), _walk(node.right, lookup))
+    if isinstance(node, ast.Subscript):
+        return _walk(node.value, lookup)[_walk(node.slice, lookup)]
+    refuse(f"{type(node).__name__} in the text of a type: only names, attributes, subscripts and |")
+
+
+def _named(name: str, lookup: Lookup) -> object:
+    value = lookup(name)
+    # What the module does not bind is looked up in `typing`, with all that it imports, and in the builtins.
+    of_typing = vars(typing).get(name) is value and value is not typing.Any and type(value).__module__ != "typing"
+    of_python = vars(builtins).get(name) is value and name not in _BUILTIN_TYPES
+    if name.startswith("__") or (value is not None and (of_typing or of_python)):
+        refuse(f"{name!r} in the text of a type")
+    return value
+
+
+def evaluated_under_rules(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch.jit.annotations._eval_no_call`, of a `# type:` comment."""
+
+    def _eval_no_call(stmt: str, glob: object, loc: Any) -> object:
+        return evaluated(stmt, loc.__getitem__)
+
+    return _eval_no_call
+
+
+def resolved_under_rules(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch._jit_internal.createResolutionCallbackFromEnv`, which resolves names for the compiler."""
+
+    def createResolutionCallbackFromEnv(lookup_base: Any) -> Callable[[str], object]:  # torch's name
+        plain = real(lookup_base)
+
+        def resolve(expression: str) -> object:
+            if "[" not in expression:
+                return plain(expression)  # for the compiler itself
+            try:
+                return evaluated(expression, lambda name: getattr(lookup_base, name))
+            except (SyntaxError, AttributeError, TypeError):
+                return None  # as torch: then its compiler reads the text by itself
+
+        return resolve
+
+    return createResolutionCallbackFromEnv
+
+
+def refused_block(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`with torch.jit._IgnoreContextManager(...)` in scripted source: its text is executed by `torch.jit.frontend`."""
+
+    def build_ignore_context_manager(*_: object) -> NoReturn:
+        refuse("torch.jit._IgnoreContextManager, which executes text of scripted source")
+
+    return build_ignore_context_manager
