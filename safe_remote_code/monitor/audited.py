@@ -52,6 +52,8 @@ WRITES: Final = (
 LISTINGS: Final = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob")
 MOVES: Final = ("os.rename", "os.link", "os.symlink", "shutil.move")
 COPIES: Final = ("shutil.copyfile", "shutil.copytree", "shutil.copymode", "shutil.copystat")
+#: Where an event names an open directory that its path is relative to.
+_DIRECTORIES: Final = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2}
 _CHANGING: Final = frozenset([*WRITES, *MOVES, *COPIES])
 
 
@@ -64,6 +66,16 @@ def path_of(value: object) -> str | None:
     if isinstance(value, PurePath):
         return os.path.realpath(PurePath.__str__(value))
     return None
+
+
+def changed_path(event: str, arguments: tuple[object, ...]) -> str | None:
+    """The first path of `event`, which may be relative to a directory that is open (`shutil.rmtree` works so)."""
+    name = arguments[0] if arguments else None
+    position = _DIRECTORIES.get(event)
+    descriptor = arguments[position] if position is not None and len(arguments) > position else -1
+    if isinstance(descriptor, int) and descriptor >= 0 and isinstance(name, str | bytes):
+        return path_of(os.path.join(f"/proc/self/fd/{int(descriptor)}", os.fsdecode(name)))
+    return path_of(name)
 
 
 def opens_for_writing(arguments: tuple[object, ...]) -> bool:
@@ -84,5 +96,5 @@ def written(event: str, arguments: tuple[object, ...]) -> tuple[str | None, ...]
     if event in COPIES:
         return (path_of(arguments[1]),)
     if changes(event, arguments):
-        return (path_of(arguments[0]) if arguments else None,)
+        return (changed_path(event, arguments),)
     return ()

@@ -54,7 +54,10 @@ def is_deputy(frame: FrameType, called: FrameType | None, event: str, arguments:
     if name.startswith(_DEPUTIES):
         return event not in PROCESS
     if name.startswith(_COMPILER_MODULES):
-        return _is_compiler(arguments) if event in PROCESS else all(map(_is_of_compiler, written(event, arguments)))
+        if event in PROCESS:
+            return _is_compiler(arguments)
+        header = frame.f_code.co_name == "_precompile_header"
+        return all(_is_of_compiler(path) or (header and _is_header(path)) for path in written(event, arguments))
     if name.startswith(_CALLERS):
         return event in CODE or _caller_may(event, arguments)
     return name in _SOURCE_READERS and event == "open" and _is_known_source(path_of(arguments[0]))
@@ -113,11 +116,19 @@ def _is_compiler(arguments: tuple[object, ...]) -> bool:
     )
 
 
+def _is_header(path: str | None) -> bool:
+    """Whether `path` is the folder that `tempfile` makes for a header to be compiled before all others, or in it."""
+    folder = os.path.join(os.path.realpath(tempfile.tempdir or _TEMPORARY), "tmp")
+    return path is not None and re.fullmatch(rf"{re.escape(folder)}\w{{8}}(/.*)?", path) is not None
+
+
 def _is_of_compiler(path: str | None) -> bool:
     """Whether `path` lies in a folder that Inductor or Triton keep for themselves."""
     temporary, home = tempfile.tempdir or _TEMPORARY, os.path.expanduser("~")
+    common = os.path.join(temporary, "torchinductor_")  # precompiled headers are kept there in any case
     folders = [
-        os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.path.join(temporary, "torchinductor_"),
+        common,
+        os.environ.get("TORCHINDUCTOR_CACHE_DIR") or common,
         os.environ.get("TRITON_CACHE_DIR") or os.path.join(os.environ.get("TRITON_HOME") or home, ".triton"),
     ]
     return path is not None and path.startswith(tuple(map(os.path.realpath, folders)))

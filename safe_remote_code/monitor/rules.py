@@ -22,6 +22,7 @@ from .audited import (
     NETWORK,
     PROCESS,
     WRITES,
+    changed_path,
     opens_for_writing,
     path_of,
 )  # fmt: skip
@@ -60,9 +61,14 @@ def _write(context: PackageContext, arguments: tuple[object, ...]) -> str | None
     return None if path is not None and context.may_write(path) else "file-write"
 
 
+def _write_of(event: str) -> Rule:
+    return lambda context, arguments: _write(context, (changed_path(event, arguments),))
+
+
 def _mkdir(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
-    path = path_of(arguments[0])
-    return None if path is not None and context.may_make(path) else "file-write"
+    path = changed_path("os.mkdir", arguments)
+    # Of a folder that is there it changes nothing: `Path.mkdir(exist_ok=True)`.
+    return None if path is not None and (context.may_make(path) or os.path.isdir(path)) else "file-write"
 
 
 def _move(context: PackageContext, arguments: tuple[object, ...]) -> str | None:
@@ -101,7 +107,7 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(NATIVE, _always("native-code")),
     **dict.fromkeys(CODE, _always("introspection")),
     **dict.fromkeys(ENVIRONMENT, _always("environment")),
-    **dict.fromkeys(WRITES, _write),
+    **{event: _write_of(event) for event in WRITES},
     **dict.fromkeys(MOVES, _move),
     **dict.fromkeys(COPIES, _copy),
     **dict.fromkeys(LISTINGS, _listing),

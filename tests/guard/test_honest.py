@@ -179,3 +179,18 @@ def test_a_user_may_load_a_class_from_another_folder(tmp_path: Path) -> None:
     assert module.Words.from_pretrained(tmp_path / "first").convert_tokens_to_ids(["c", "a"]) == [2, 0]
     with pytest.raises(GuardViolationError, match="second"):
         module.Words(str(tmp_path / "second" / "words.txt"))
+
+
+def test_a_tower_is_made_of_a_configuration(tmp_path: Path) -> None:
+    """Under transformers 4.49 this loads the configuration of every model that it knows."""
+    module = written(
+        tmp_path,
+        """
+        from transformers import AutoModel, CLIPVisionConfig
+
+        def tower():
+            sizes = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2)
+            return AutoModel.from_config(CLIPVisionConfig(image_size=8, patch_size=4, **sizes))
+        """,
+    )
+    assert type(module.tower()).__name__ == "CLIPVisionModel"

@@ -46,10 +46,10 @@ _OF_OWN: Final = frozenset(["__dict__", "__class__"])
 _FOREIGN: Final = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, logging.Logger)
 #: `getattr(torch, device.type)`, in torch and accelerate.
 _DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", "mlu", "musa", "sdaa", "maia", "xla"])
-#: Write names of their own tables to modules: lazy modules keep what they looked up, and the functions of
-#: `torch.nn.init` are replaced while a model is made without initial weights.
+#: Write names of their own tables to modules: lazy modules and `torch.ops` keep what they looked up, and the functions
+#: of `torch.nn.init` are replaced while a model is made without initial weights.
 _WRITERS: Final = frozenset(
-    ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils"]
+    ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils", "torch._ops"]
 )  # fmt: skip
 #: Read modules, or functions of modules, under the names of a table of constants of their own.
 _BY_OWN_TABLE: Final = frozenset(
@@ -61,7 +61,8 @@ _EXEMPT: Final = (
     "dis.", "linecache.", "traceback.", "importlib.", "_frozen_", "zipimport.", "unittest.", "torch._dynamo.",
     "torch._inductor.", "torch._functorch.", "torch._guards.", "torch._logging.", "torch.jit.", "torch._jit_internal.",
     "torch._sources.", "torch.fx.", "torch.export.", "torch._export.", "torch._higher_order_ops.",
-    "torch.nn.utils.parametrize.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
+    "torch.overrides.", "torch.nn.utils.parametrize.", "torch.utils._sympy.", "sympy.", "mpmath.", "triton.",
+    "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
 )  # fmt: skip
 #: torch.compile takes whatever these hold for a function of theirs.
 _COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
