@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
-from . import type_texts
+from . import compilers, type_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,12 @@ _NEVER: Final = (
     "transformers.models.muse_spark.processing_muse_spark.MuseSparkProcessor.replace_video_token",
     "yaml.constructor.FullConstructor.find_python_module", "yaml.constructor.FullConstructor.find_python_name",
 )  # fmt: skip
-#: They put a context where nobody may ever close it: for code that uses them itself, not for what a library does.
-_NOT_DIRECTLY: Final = tuple(
-    f"contextlib._BaseExitStack.{name}" for name in ("enter_context", "push", "callback", "pop_all")
-)
+#: They put a context where nobody may ever close it, or execute text: for library code that names them itself.
+_NOT_DIRECTLY: Final = (
+    *(f"contextlib._BaseExitStack.{name}" for name in ("enter_context", "push", "callback", "pop_all")),
+    *(f"torch.fx.experimental.symbolic_shapes.ShapeEnv.{name}"
+      for name in ("evaluate_symexpr", "deserialize_symexpr", "evaluate_guards_expression")),
+)  # fmt: skip
 #: They look up what attributes of their receiver name, or write to it.
 _OF_INSTANCES: Final = (
     "transformers.processing_utils._LazyAutoProcessorMapping.__getitem__",
@@ -224,6 +226,10 @@ def withhold_methods() -> None:
     _ask_function("torch.jit.annotations._eval_no_call", type_texts.evaluated_under_rules)
     _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
     _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
+    _ask("torch.fx.graph.CodeGen._gen_python_code", compilers.checked_graph)
+    _ask_function("torch.fx.graph._is_from_torch", compilers.honest_origin)
+    _ask("torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval", compilers.own_builtins)
+    _ask_function("sympy.parsing.sympy_parser.parse_expr", compilers.only_arithmetic)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)
     for dotted, (position, keyword) in formats.OF_ARGUMENT.items():

@@ -1,0 +1,136 @@
+"""Names and texts of remote code in the source that torch's compilers write and execute.
+
+`torch.fx` writes a graph as Python: keywords, targets, names of parameters and the `repr` of arguments, as they are.
+`torch._dynamo` looks the builtins of every frame up in those of the outermost one. sympy executes the text of an
+expression. Who is on the stack then may be nobody but the user, so each of these is watched whoever asks.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from ..ownership import context_on_stack, definer, descends_from_own
+from ..refusal import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: `getattr(self, "0")` is written for a part of a target that is no identifier.
+_QUOTED: Final = re.compile(r'[^"\\\x00-\x1f\x7f]*')
+_DOTTED: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+#: Arguments of other modules' kinds would be written as whatever their `repr` says.
+_WRITTEN: Final = frozenset(["builtins", "torch", "numpy", "sympy"])
+_COUNTING: Final = frozenset(["abs", "bool", "float", "int", "max", "min", "pow", "round"])
+_ARITHMETIC: Final = re.compile(r"(?!.*(__|\.[^\W\d]))[\w\s.+\-*/%(),<>=!&|~^]*", re.ASCII)
+
+
+def checked_graph(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`CodeGen._gen_python_code`, of graphs in which every text is what it claims to be."""
+
+    @functools.wraps(method)
+    def _gen_python_code(self: Any, nodes: Any, *arguments: Any, **keywords: Any) -> Any:
+        for node in nodes:
+            _check_node(node)
+        return method(self, nodes, *arguments, **keywords)
+
+    return _gen_python_code
+
+
+def _check_node(node: Any) -> None:
+    target = node.target
+    if type(node.name) is not str or not node.name.isidentifier():
+        refuse(f"{node.name!r:.60} as a name in a graph")
+    if node.op == "placeholder":
+        if type(target) is not str or not target.lstrip("*").isidentifier():
+            refuse(f"{target!r:.60} as an input of a graph")
+    elif node.op != "call_function" and not (type(target) is str and _QUOTED.fullmatch(target)):
+        refuse(f"{target!r:.60} as an attribute in a graph")
+    for name, value in node.kwargs.items():
+        if type(name) is not str or not name.isidentifier():
+            refuse(f"{name!r:.60} as a keyword in a graph")
+        _check_argument(value)
+    _check_argument(node.args)
+
+
+def _check_argument(value: Any) -> None:
+    kind = type(value)
+    if issubclass(kind, tuple) and definer(kind, "__iter__") is tuple:
+        for item in tuple.__iter__(value):
+            _check_argument(item)
+    elif descends_from_own(kind):
+        refuse(f"an instance of {kind.__qualname__} as an argument in a graph")
+    elif issubclass(kind, list):
+        for item in list.__iter__(value):
+            _check_argument(item)
+    elif issubclass(kind, dict):
+        for key in dict.__iter__(value):
+            _check_argument(key)
+            _check_argument(dict.__getitem__(value, key))
+    elif issubclass(kind, slice):
+        _check_argument((value.start, value.stop, value.step))
+    elif kind.__module__.partition(".")[0] not in _WRITTEN and not issubclass(kind, enum.Enum):
+        refuse(f"an instance of {kind.__module__}.{kind.__qualname__} as an argument in a graph")
+
+
+def honest_origin(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch.fx.graph._is_from_torch`: it is, if it stands in torch where it says that it does."""
+
+    @functools.wraps(real)
+    def _is_from_torch(obj: object) -> bool:
+        if not real(obj):
+            return False
+        name = module._get_qualified_name(obj)
+        return _DOTTED.fullmatch(name) is not None and _standing_at(name) is obj
+
+    return _is_from_torch
+
+
+def _standing_at(dotted: str) -> object:
+    top, *rest = dotted.split(".")
+    found: object = sys.modules.get(top, vars(builtins).get(top))
+    for part in rest:
+        found = getattr(found, part, None)
+    return found
+
+
+def own_builtins(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the compiler look a builtin up in the builtins of the frame that reads it, not in those of the outermost one.
+
+    Guarded code has other builtins than the library code above and below it, and what was looked up is remembered by
+    where it was found.
+    """
+    module: Any = sys.modules[cls.__module__]
+
+    @functools.wraps(method)
+    def load_builtin_from_argval(self: Any, argval: Any) -> Any:
+        of_root = self.output.global_scope["__builtins__"]
+        of_root = of_root if isinstance(of_root, dict) else vars(of_root)
+        value = self.f_builtins.get(argval)
+        if self.f_builtins is of_root or not callable(value):
+            return method(self, argval)
+        name = self.output.install_global_by_id("__builtins_dict__", self.f_builtins)
+        source = module.DictGetItemSource(module.GlobalSource(name), argval)
+        return module.VariableTracker.build(self, value, source)
+
+    return load_builtin_from_argval
+
+
+def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`parse_expr` of sympy, which executes text: for remote code, of arithmetic."""
+
+    @functools.wraps(real)
+    def parse_expr(s: Any, *arguments: Any, **keywords: Any) -> Any:
+        if context_on_stack(sys._getframe(1)) is not None:
+            text = str.__str__(s) if isinstance(s, str) else ""
+            words = set(re.findall(r"\w+", text)) - _COUNTING
+            if not _ARITHMETIC.fullmatch(text) or words & vars(builtins).keys():
+                refuse(f"sympy executes {text!r:.60}")
+            s = text
+        return real(s, *arguments, **keywords)
+
+    return parse_expr
