@@ -31,6 +31,8 @@ OF_ARGUMENT: Final = {
     "transformers.pipelines.zero_shot_audio_classification.ZeroShotAudioClassificationPipeline.preprocess":
         (3, "hypothesis_template"),
 }  # fmt: skip
+#: So do these functions.
+OF_FUNCTION: Final = {"torch.cuda.nvtx.range": (0, "msg")}
 #: They format what their receiver holds under this name.
 OF_RECEIVER: Final = {
     "collections.UserString.format": "data", "collections.UserString.format_map": "data",

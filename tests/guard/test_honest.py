@@ -194,3 +194,47 @@ def test_a_tower_is_made_of_a_configuration(tmp_path: Path) -> None:
         """,
     )
     assert type(module.tower()).__name__ == "CLIPVisionModel"
+
+
+def test_flex_attention_is_what_it_is_natively(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+        def attend(q):
+            mask = create_block_mask(lambda b, h, x, y: x >= y, None, None, 16, 16, device="cpu")
+            return flex_attention(q, q, q, block_mask=mask, scale=0.5, kernel_options={"BLOCK_M": 16})
+        """,
+    )
+    torch.manual_seed(0)
+    q = torch.randn(1, 2, 16, 8)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True, scale=0.5)
+    torch.testing.assert_close(module.attend(q), expected)
+
+
+def test_random_numbers_of_a_fork_and_the_font_of_pillow(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        import torch
+        from PIL import Image, ImageDraw, ImageFont
+
+        def forked():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(1)
+                return torch.rand(1)
+
+        def labelled():
+            picture = Image.new("L", (40, 12))
+            ImageDraw.Draw(picture).text((0, 0), "cat", fill=255, font=ImageFont.load_default())
+            return picture.getbbox()
+        """,
+    )
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    forked = module.forked()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    assert torch.equal(forked, torch.rand(1))
+    assert module.labelled() is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import enum
 import functools
+import inspect
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ _QUOTED: Final = re.compile(r'[^"\\\x00-\x1f\x7f]*')
 _DOTTED: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 #: Arguments of other modules' kinds would be written as whatever their `repr` says.
 _WRITTEN: Final = frozenset(["builtins", "torch", "numpy", "sympy"])
+_TRACED: Final = frozenset(["torch", "sympy"])
 _COUNTING: Final = frozenset(["abs", "bool", "float", "int", "max", "min", "pow", "round"])
 _ARITHMETIC: Final = re.compile(r"(?!.*(__|\.[^\W\d]))[\w\s.+\-*/%(),<>=!&|~^]*", re.ASCII)
 
@@ -118,6 +120,35 @@ def own_builtins(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         return module.VariableTracker.build(self, value, source)
 
     return load_builtin_from_argval
+
+
+def plain_options(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`__call__` of the operators behind flex attention, whose scale and options become text of a kernel."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def __call__(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        given = signature.bind(self, *arguments, **keywords).arguments
+        options = given["kernel_options"]
+        if not isinstance(options, dict):
+            refuse(f"{options!r:.60} as options of a kernel")
+        for name, value in dict.items(options):
+            if not _is_word(name) or not (_is_number(value) or _is_word(value)):
+                refuse(f"{name!r:.60}: {value!r:.60} as an option of a kernel")
+        if not _is_number(given["scale"]):
+            refuse(f"{given['scale']!r:.60} as the scale of attention")
+        return method(self, *arguments, **keywords)
+
+    return __call__
+
+
+def _is_word(value: object) -> bool:
+    return type(value) is str and value.isidentifier()
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one, or what torch traces in the place of one."""
+    return type(value) in (int, float, bool, type(None)) or type(value).__module__.partition(".")[0] in _TRACED
 
 
 def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -61,8 +61,8 @@ _EXEMPT: Final = (
     "dis.", "linecache.", "traceback.", "importlib.", "_frozen_", "zipimport.", "unittest.", "torch._dynamo.",
     "torch._inductor.", "torch._functorch.", "torch._guards.", "torch._logging.", "torch.jit.", "torch._jit_internal.",
     "torch._sources.", "torch.fx.", "torch.export.", "torch._export.", "torch._higher_order_ops.",
-    "torch.overrides.", "torch.nn.utils.parametrize.", "torch.utils._sympy.", "sympy.", "mpmath.", "triton.",
-    "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
+    "torch._subclasses.", "torch.overrides.", "torch.nn.utils.parametrize.", "torch.utils._sympy.", "sympy.",
+    "mpmath.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
 )  # fmt: skip
 #: torch.compile takes whatever these hold for a function of theirs.
 _COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
@@ -140,7 +140,8 @@ def _check_listed(obj: object, name: str) -> None:
 
 def _check_found(obj: object, name: str, value: object) -> None:
     caller = sys._getframe(2)
-    if _spells(caller.f_code, name) or (name in _DEVICES and _module(caller).startswith(("torch.", "accelerate."))):
+    of_device = name in _DEVICES and f"{_module(caller)}.".startswith(("torch.", "accelerate."))
+    if of_device or _spells(caller.f_code, name):
         return
     context = context_on_stack(caller)
     if context is None:

@@ -19,9 +19,13 @@ from ..ownership import context_on_stack
 #: Class, and how many of its first arguments may be paths.
 _CONSTRUCTORS: Final = {
     "tokenizers.models.BPE": 2, "tokenizers.models.WordPiece": 1, "tokenizers.models.WordLevel": 1,
-    "safetensors.safe_open": 1,
+    "safetensors.safe_open": 1, "PIL.ImageFont.FreeTypeFont": 1,
 }  # fmt: skip
-_KEYWORDS: Final = ("vocab", "merges", "filename", "path")
+_KEYWORDS: Final = frozenset(["vocab", "merges", "filename", "path", "font"])
+#: Methods that take a path first.
+_METHODS: Final = (
+    "sentencepiece.SentencePieceProcessor.LoadFromFile", "sentencepiece.SentencePieceNormalizer.LoadFromFile",
+)  # fmt: skip
 #: Static methods that take a path first.
 _MAKERS: Final = ("tokenizers.Tokenizer.from_file",)
 #: Methods whose first argument, where it is a text, is a path or an address.
@@ -43,7 +47,12 @@ def watch_native_readers() -> None:
         cls = _unwatched(dotted)
         if cls is not None:
             _CLASSES.add(cls)
-            type.__setattr__(cls, "__init__", _asking(cls, count))
+            type.__setattr__(cls, "__init__", _asking(cls, count, cls.__dict__.get("__init__")))
+    for dotted in _METHODS:
+        place, _, name = dotted.rpartition(".")
+        cls = _unwatched(place)
+        if cls is not None and name in cls.__dict__:
+            type.__setattr__(cls, name, _asking(cls, 1, cls.__dict__[name]))
     for dotted in _MAKERS:
         place, _, name = dotted.rpartition(".")
         cls = _unwatched(place)
@@ -80,13 +89,24 @@ def opens_when_made(cls: type) -> bool:
     return reads_when_made(cls) or any(base.__name__ == "PreTrainedTokenizerBase" for base in cls.__mro__)
 
 
-def _asking(cls: type, count: int) -> Any:
-    def __init__(self: object, *arguments: object, **keywords: object) -> None:
-        for value in (*arguments[:count], *(keywords.get(name) for name in _KEYWORDS)):
-            if isinstance(value, str | os.PathLike):
-                _check(cls, exact_path(value), sys._getframe(1))
+def _asking(cls: type, count: int, real: Any) -> Any:
+    """`real`, a method or None (`__new__` has read already), that asks about its first `count` arguments."""
 
-    return __init__
+    def ask(self: object, *arguments: object, **keywords: object) -> object:
+        frame = sys._getframe(1)
+        given = [_asked(cls, value, frame) if at < count else value for at, value in enumerate(arguments)]
+        named = {key: _asked(cls, value, frame) if key in _KEYWORDS else value for key, value in keywords.items()}
+        return None if real is None else real(self, *given, **named)
+
+    return ask if real is None else functools.wraps(real)(ask)
+
+
+def _asked(cls: type, value: object, frame: Any) -> object:
+    if not isinstance(value, str | bytes | os.PathLike):
+        return value
+    text = os.fsdecode(bytes(value)) if isinstance(value, bytes) else exact_path(value)
+    _check(cls, text, frame)
+    return text
 
 
 def _asking_first(cls: type, real: Any) -> Any:

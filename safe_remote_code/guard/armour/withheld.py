@@ -226,6 +226,8 @@ def withhold_methods() -> None:
     _ask_function("torch.jit.annotations._eval_no_call", type_texts.evaluated_under_rules)
     _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
     _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
+    for name in ("FlexAttentionHOP", "FlexAttentionBackwardHOP"):
+        _ask(f"torch._higher_order_ops.flex_attention.{name}.__call__", compilers.plain_options)
     _ask("torch.fx.graph.CodeGen._gen_python_code", compilers.checked_graph)
     _ask_function("torch.fx.graph._is_from_torch", compilers.honest_origin)
     _ask("torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval", compilers.own_builtins)
@@ -234,6 +236,8 @@ def withhold_methods() -> None:
     _ask("logging.Logger.setLevel", _of_own_logger)
     for dotted, (position, keyword) in formats.OF_ARGUMENT.items():
         _ask(dotted, functools.partial(formats.checking_argument, position=position, keyword=keyword))
+    for dotted, (position, keyword) in formats.OF_FUNCTION.items():
+        _ask_function(dotted, functools.partial(formats.checking_argument, position=position, keyword=keyword))
     for dotted, attribute in formats.OF_RECEIVER.items():
         _ask(dotted, functools.partial(formats.checking_receiver, attribute=attribute))
 
