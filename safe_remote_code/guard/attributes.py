@@ -54,7 +54,7 @@ class Attributes:
     # -- the builtins ---------------------------------------------------------------------------
 
     def builtins(self) -> dict[str, Callable[..., object]]:
-        """Checked `getattr`, `hasattr`, `setattr` and `delattr`."""
+        """Checked `getattr`, `hasattr`, `setattr`, `delattr`, and `vars` of an object."""
         load, plain, context = self.load, self._is_plain, self._context
 
         def guarded_getattr(receiver: object, name: str, default: object = _MISSING) -> object:
@@ -81,7 +81,16 @@ class Attributes:
             key = check_name(name, store=True)
             delattr(write_namespace(receiver) if key == "__dict__" else write(receiver), key)
 
+        def guarded_vars(*objects: object) -> object:
+            if len(objects) != 1:
+                refuse("vars() shows the names of a function; vars(x) is x.__dict__")
+            try:
+                return load(objects[0], "__dict__")
+            except AttributeError:
+                raise TypeError("vars() argument must have __dict__ attribute") from None
+
         return {
+            "vars": guarded_vars,
             "getattr": guarded_getattr,
             "hasattr": guarded_hasattr,
             "setattr": guarded_setattr,

@@ -2,7 +2,8 @@
 
 What
     ``eval``, ``exec``, ``compile``, ``__import__``, ``globals``, ``locals``, ``vars``, ``memoryview``, ``input``,
-    ``breakpoint``, ``help``, ``exit``, ``quit``: called or handed on, also as ``builtins.eval``.
+    ``breakpoint``, ``help``, ``exit``, ``quit``: called or handed on, also as ``builtins.eval``. ``vars(x)`` of one
+    object is read as ``x.__dict__``, and left to the guard.
 
 Why it matters
     They undo every check of the text: what runs is decided when it runs.
@@ -36,7 +37,7 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
     meaning = context.meaning(node)
     for name in meaning.names:
         if name in REFUSED_BUILTINS:
-            surely = meaning.complete and len(meaning.names) == 1
+            surely = meaning.complete and len(meaning.names) == 1 and not _of_an_object(node, name, context)
             short = name.removeprefix("builtins.")
             return [
                 context.finding(node, RULE.id, f"{short} is not available to remote code",
@@ -44,6 +45,13 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
                                 capability=REFUSED_BUILTINS[name], name=name)
             ]  # fmt: skip
     return ()
+
+
+def _of_an_object(node: ast.AST, name: str, context: Context) -> bool:
+    call = context.parent(node)
+    if name != "builtins.vars" or not isinstance(call, ast.Call) or call.func is not node or call.keywords:
+        return False
+    return len(call.args) == 1 and not isinstance(call.args[0], ast.Starred)
 
 
 RULE = Rule(id="refused-builtin", nodes=(ast.Name, ast.Attribute), check=_check, documentation=__doc__)

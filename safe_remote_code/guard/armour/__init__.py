@@ -9,6 +9,7 @@ import threading
 
 from ..ownership import share_kind
 from .honesty import armour_wrappers, close_fields
+from .late import watch_imports
 from .lookups import watch_lookups
 from .memory import armour_classes, prepare_memory
 from .native import watch_native_readers
@@ -27,6 +28,7 @@ def armour_libraries() -> None:
 def prepare() -> None:
     """Before remote code runs: armour the loaded libraries and what of Python itself acts for others."""
     armour_libraries()
+    watch_imports(armour_libraries)
     close_fields()
     share_kind(type(threading.main_thread()))
     armour_wrappers()

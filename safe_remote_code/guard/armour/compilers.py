@@ -15,7 +15,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from ..ownership import context_on_stack, definer, descends_from_own
+from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own
 from ..refusal import refuse
 
 if TYPE_CHECKING:
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 #: `getattr(self, "0")` is written for a part of a target that is no identifier.
 _QUOTED: Final = re.compile(r'[^"\\\x00-\x1f\x7f]*')
+_UNQUOTABLE: Final = re.compile(r'["\\\x00-\x1f\x7f]')
 _DOTTED: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 #: Arguments of other modules' kinds would be written as whatever their `repr` says.
 _WRITTEN: Final = frozenset(["builtins", "torch", "numpy", "sympy"])
+#: Where classes may stand that an export makes again: any of the first two, containers of the others.
+_MODELS: Final = frozenset(["transformers", PACKAGE_PREFIX.rstrip(".")])
+_EXPORTED: Final = _MODELS | {"builtins", "collections", "torch"}
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 _TRACED: Final = frozenset(["torch", "sympy"])
 _COUNTING: Final = frozenset(["abs", "bool", "float", "int", "max", "min", "pow", "round"])
 _ARITHMETIC: Final = re.compile(r"(?!.*(__|\.[^\W\d]))[\w\s.+\-*/%(),<>=!&|~^]*", re.ASCII)
@@ -151,6 +156,23 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float, bool, type(None)) or type(value).__module__.partition(".")[0] in _TRACED
 
 
+def clean_texts(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`GraphLowering.call_function` of Inductor, which writes messages into C++ between quotes."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return _UNQUOTABLE.sub("'", str.__str__(value))
+        if type(value) in (tuple, list):
+            return type(value)(map(clean, value))
+        return value
+
+    @functools.wraps(method)
+    def call_function(self: Any, target: Any, args: Any, kwargs: Any) -> Any:
+        return method(self, target, clean(tuple(args)), {key: clean(value) for key, value in kwargs.items()})
+
+    return call_function
+
+
 def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
     """`parse_expr` of sympy, which executes text: for remote code, of arithmetic."""
 
@@ -165,3 +187,17 @@ def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]
         return real(s, *arguments, **keywords)
 
     return parse_expr
+
+
+def containers_only(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`_path_to_class` of transformers' exporter, which makes what an object of remote code says that it holds."""
+
+    @functools.wraps(real)
+    def _path_to_class(path: str) -> type:
+        top = path.partition(".")[0].partition(":")[0]
+        found = real(path) if top in _EXPORTED else None
+        if not isinstance(found, type) or (top not in _MODELS and not issubclass(found, _CONTAINERS)):
+            refuse(f"{path!r:.60} in the place of a container that an export makes again")
+        return found
+
+    return _path_to_class

@@ -16,13 +16,17 @@ import functools
 import sys
 from collections import OrderedDict
 from types import MethodType
-from typing import Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
 from ...errors import GuardViolationError
 from ...grammar import is_dunder
 from ..ownership import is_remote_globals, share_kind
 from ..stand_ins import stand_in
 from .honesty import armour_attribute_map, honest_constructor
+from .late import loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PROTOCOLS: Final = (
     "__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__", "__dlpack_device__",
@@ -125,21 +129,37 @@ def _listing_without(listing: Any, absent: frozenset[str]) -> Any:
     def __dir__(self: object) -> list[str]:
         return [name for name in listing(self) if name not in absent]
 
+    __dir__._armour = True  # type: ignore[attr-defined]  # ours
     return __dir__
+
+
+def protocol_members(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`_get_protocol_attrs` of typing: what armour put into a class is nothing that a protocol asks for."""
+
+    @functools.wraps(real)
+    def _get_protocol_attrs(cls: type) -> set[str]:
+        spaces = [vars(base) for base in cls.__mro__]
+        return {name for name in real(cls) if not any(_is_armour(space.get(name)) for space in spaces)}
+
+    return _get_protocol_attrs
+
+
+def _is_armour(value: object) -> bool:
+    return isinstance(value, _Absent | _OfTheClass) or getattr(value, "_armour", False) is True
 
 
 def armour_classes() -> None:
     """Armour the lenient classes of the libraries that are loaded."""
     for dotted in _LENIENT:
         module, _, name = dotted.rpartition(".")
-        cls = getattr(sys.modules.get(module), name, None)
+        cls = getattr(loaded(module), name, None)
         if isinstance(cls, type):
             armour(cls)
             if cls.__name__ in ("PretrainedConfig", "PreTrainedConfig"):
                 armour_attribute_map(cls)
     for dotted in _ATTRIBUTE_WRITERS:
         module, _, name = dotted.rpartition(".")
-        cls = getattr(sys.modules.get(module), name, None)
+        cls = getattr(loaded(module), name, None)
         if isinstance(cls, type):
             stand_in(cls, _WRITERS, opaque=True)
             share_kind(cls)

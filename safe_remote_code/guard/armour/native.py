@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..context import exact_path
 from ..ownership import context_on_stack
+from .late import loaded
 
 #: Class, and how many of its first arguments may be paths.
 _CONSTRUCTORS: Final = {
@@ -72,7 +73,7 @@ def watch_native_readers() -> None:
 def _unwatched(dotted: str) -> Any:
     """The class, if it is loaded and has not been asked for before."""
     module, _, name = dotted.rpartition(".")
-    cls = getattr(sys.modules.get(module), name, None)
+    cls = getattr(loaded(module), name, None)
     if not isinstance(cls, type) or dotted in _watched:
         return None
     _watched.add(dotted)

@@ -16,6 +16,8 @@ from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
 from . import compilers, type_texts
+from .late import loaded
+from .memory import protocol_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,14 +181,15 @@ def _without_vouching(module: Any, real: Callable[..., Any]) -> Callable[..., An
 def _ask_function(dotted: str, question: Callable[[Any, Any], Any]) -> None:
     """Put the question before a function, wherever a module holds it under its name."""
     place, _, name = dotted.rpartition(".")
-    real = vars(sys.modules[place]).get(name) if place in sys.modules else None
+    module = loaded(place)
+    real = None if module is None else vars(module).get(name)
     if dotted in _asked or not isinstance(real, FunctionType):
         return
     _asked.add(dotted)
-    asking = question(sys.modules[place], real)
-    for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType) and vars(module).get(name) is real:
-            setattr(module, name, asking)
+    asking = question(module, real)
+    for holder in list(sys.modules.values()):
+        if isinstance(holder, ModuleType) and vars(holder).get(name) is real:
+            setattr(holder, name, asking)
 
 
 def _of_new_names(cls: type, method: Any) -> Any:
@@ -223,9 +226,13 @@ def withhold_methods() -> None:
     _ask_function("torch.nn.attention.flex_attention._extract_callable_pytree", _whole)
     _ask_function("transformers.integrations.hub_kernels.allow_all_hub_kernels", _vouching_for_all)
     _ask_function("transformers.integrations.hub_kernels.get_kernel", _without_vouching)
+    for place in ("typing", "typing_extensions"):
+        _ask_function(f"{place}._get_protocol_attrs", protocol_members)
     _ask_function("torch.jit.annotations._eval_no_call", type_texts.evaluated_under_rules)
     _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
     _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
+    _ask("torch._inductor.graph.GraphLowering.call_function", compilers.clean_texts)
+    _ask_function("transformers.exporters.exporter_dynamo._path_to_class", compilers.containers_only)
     for name in ("FlexAttentionHOP", "FlexAttentionBackwardHOP"):
         _ask(f"torch._higher_order_ops.flex_attention.{name}.__call__", compilers.plain_options)
     _ask("torch.fx.graph.CodeGen._gen_python_code", compilers.checked_graph)
@@ -245,7 +252,8 @@ def withhold_methods() -> None:
 def _ask(dotted: str, question: Callable[[type, Any], Any]) -> None:
     place, _, name = dotted.rpartition(".")
     module, _, kind = place.rpartition(".")
-    cls = vars(sys.modules[module]).get(kind) if module in sys.modules else None
+    holder = loaded(module)
+    cls = None if holder is None else vars(holder).get(kind)
     if dotted not in _asked and isinstance(cls, type) and name in cls.__dict__:
         _asked.add(dotted)
         type.__setattr__(cls, name, question(cls, cls.__dict__[name]))
