@@ -13,6 +13,7 @@ import functools
 import inspect
 import re
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own
@@ -201,3 +202,20 @@ def containers_only(module: Any, real: Callable[..., Any]) -> Callable[..., Any]
         return found
 
     return _path_to_class
+
+
+def members_only(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`enum_object_hook`, by which a saved export names members of enumerations: of those that are loaded."""
+
+    @functools.wraps(real)
+    def enum_object_hook(obj: dict[str, Any]) -> Any:
+        if "__enum__" in obj:
+            place, _, name = str(obj["fqn"]).partition(":")
+            found: Any = sys.modules.get(place)
+            for part in name.split("."):
+                found = vars(found).get(part) if isinstance(found, type | ModuleType) else None
+            if not (isinstance(found, type) and issubclass(found, enum.Enum)):
+                refuse(f"{obj['fqn']!r:.60} in the place of an enumeration")
+        return real(obj)
+
+    return enum_object_hook

@@ -232,6 +232,7 @@ def withhold_methods() -> None:
     _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
     _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
     _ask("torch._inductor.graph.GraphLowering.call_function", compilers.clean_texts)
+    _ask_function("torch.utils._pytree.enum_object_hook", compilers.members_only)
     _ask_function("transformers.exporters.exporter_dynamo._path_to_class", compilers.containers_only)
     for name in ("FlexAttentionHOP", "FlexAttentionBackwardHOP"):
         _ask(f"torch._higher_order_ops.flex_attention.{name}.__call__", compilers.plain_options)

@@ -218,6 +218,16 @@ def _fx_wrap(function: object) -> object:
     return function
 
 
+@final
+class _Tracing(Sealed):
+    """What stands for the state of `torch.jit.trace`, whose graph would be the one that the user gets."""
+
+
+def _tracing_state() -> Callable[[], object]:
+    real, tracing = _real("torch._C._get_tracing_state"), _Tracing()
+    return lambda: None if real() is None else tracing
+
+
 def _flag(name: str) -> Callable[[bool], object]:
     return lambda value: _real(name)(bool(value))
 
@@ -240,6 +250,7 @@ def replacements(
         "torch.serialization.save": lambda: _save(context),
         "numpy.load": lambda: _numpy_load(context),
         "torch.compile": lambda: _compile(context),
+        "torch._C._get_tracing_state": _tracing_state,
         _MESSAGES: lambda: _messages(_MESSAGES, import_module),
         "torch.fx.wrap": lambda: _fx_wrap,
         "torch.fx._symbolic_trace.wrap": lambda: _fx_wrap,
