@@ -16,7 +16,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own
+from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own, owns_class
 from ..refusal import refuse
 
 if TYPE_CHECKING:
@@ -172,6 +172,36 @@ def clean_texts(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, target, clean(tuple(args)), {key: clean(value) for key, value in kwargs.items()})
 
     return call_function
+
+
+def exact_source(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`get_value` of the compiler's sources, which evaluates the text of a path to a value: of exact names and keys."""
+    source: Any = vars(sys.modules[cls.__module__])["Source"]
+
+    def check(value: Any) -> None:
+        for part in vars(value).values():
+            if isinstance(part, source):
+                check(part)
+            elif (isinstance(part, str) and type(part) is not str) or (
+                descends_from_own(type(part)) and not _is_honest_member(part)
+            ):
+                refuse(f"an instance of {type(part).__qualname__} in the path to a value")
+
+    @functools.wraps(method)
+    def get_value(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        check(self)
+        return method(self, *arguments, **keywords)
+
+    return get_value
+
+
+def _is_honest_member(value: object) -> bool:
+    """Whether `value` is a member of an enumeration that says what it is itself."""
+    kind = type(value)
+    said = (definer(kind, name) for name in ("__str__", "__repr__", "__format__", "name", "_name_"))
+    if not isinstance(value, enum.Enum) or any(cls is not None and owns_class(cls) for cls in said):
+        return False
+    return type(value._name_) is str and value._name_.isidentifier()
 
 
 def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:

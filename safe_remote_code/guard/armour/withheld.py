@@ -239,6 +239,8 @@ def withhold_methods() -> None:
     _ask("torch.fx.graph.CodeGen._gen_python_code", compilers.checked_graph)
     _ask_function("torch.fx.graph._is_from_torch", compilers.honest_origin)
     _ask("torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval", compilers.own_builtins)
+    for name in ("Source", "ChainedSource"):
+        _ask(f"torch._guards.{name}.get_value", compilers.exact_source)
     _ask_function("sympy.parsing.sympy_parser.parse_expr", compilers.only_arithmetic)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)
