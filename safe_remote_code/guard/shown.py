@@ -42,12 +42,11 @@ def read_only(real: object) -> object:
     """Containers of a library are shown, not handed over."""
     if isinstance(real, dict):
         # Of a copy: `proxy == x` and `proxy | x` hand the mapping itself to the `__eq__` and `__ror__` of `x`.
-        return MappingProxyType(_copied(real)) if type(real) in _PLAIN_DICTS else _View(real)
+        return MappingProxyType(copied(real)) if type(real) in _PLAIN_DICTS else _View(real)
     if type(real) in (list, set):
-        return _copied(real)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(real, numpy.ndarray):
-        return real.copy()
+        return copied(real)
+    if _is_array(real):
+        return copied(real)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(real, torch.nn.Module):
         return copy.deepcopy(real)  # transformers.activations.gelu: hooks and parameters of one for all
@@ -63,18 +62,32 @@ def _answering_copies(real: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(real)
     def call(*arguments: object, **keywords: object) -> object:
-        return _copied(real(*arguments, **keywords))
+        return copied(real(*arguments, **keywords))
 
     return call
 
 
-def _copied(value: Any) -> Any:
-    """`value`, or a copy of the containers that it is made of."""
+def copied(value: Any) -> Any:
+    """`value`, or a copy of the containers and tensors that it is made of."""
     if type(value) in (dict, OrderedDict):
-        return type(value)((key, _copied(item)) for key, item in value.items())
+        return type(value)((key, copied(item)) for key, item in value.items())
     if type(value) in (list, set, tuple):
-        return type(value)(map(_copied, value))
+        return type(value)(map(copied, value))
+    if _is_array(value):
+        return value.clone() if hasattr(value, "clone") else value.copy()
     return copy.copy(value) if type(value) in _PLAIN_DICTS else value
+
+
+def is_changeable(value: object) -> bool:
+    """Whether `copied` makes another one of it."""
+    return type(value) in (*_PLAIN_DICTS, list, set, tuple) or _is_array(value)
+
+
+def _is_array(value: object) -> bool:
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    return (torch is not None and isinstance(value, torch.Tensor)) or (
+        numpy is not None and isinstance(value, numpy.ndarray)
+    )
 
 
 @final

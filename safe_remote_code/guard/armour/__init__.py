@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from ..ownership import share_kind
+from .caches import watch_caches
 from .honesty import armour_wrappers, close_fields
 from .late import watch_imports
 from .lookups import watch_lookups
@@ -22,6 +23,7 @@ def armour_libraries() -> None:
     watch_native_readers()
     withhold_methods()
     watch_lookups()
+    watch_caches()
     armour_classes()
 
 

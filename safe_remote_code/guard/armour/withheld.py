@@ -16,6 +16,7 @@ from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
 from . import compilers, type_texts
+from .caches import copying_for_remote_code
 from .late import loaded
 from .memory import protocol_members
 
@@ -220,6 +221,10 @@ def withhold_methods() -> None:
         _ask(dotted, _not_directly)
     for dotted in _OF_INSTANCES:
         _ask(dotted, _of_instance)
+    _ask(
+        "transformers.generation.stopping_criteria.StopStringCriteria.clean_and_embed_tokens_with_cache",
+        copying_for_remote_code,
+    )
     _ask("transformers.cache_utils.CacheLayerMixin.__init_subclass__", _of_new_names)
     for dotted in _OF_OWN_CLASSES:
         _ask(f"{dotted}.register_for_auto_class", _of_own_class)
