@@ -238,3 +238,33 @@ def test_random_numbers_of_a_fork_and_the_font_of_pillow(tmp_path: Path) -> None
     torch.manual_seed(1)
     assert torch.equal(forked, torch.rand(1))
     assert module.labelled() is not None
+
+
+def test_operators_in_place_and_a_question_for_ninja(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        import transformers
+        from transformers.utils import is_ninja_available
+
+        class Bits:
+            def __init__(self):
+                self.value = 1
+
+            def __ior__(self, other):
+                self.value |= other
+                return self
+
+            def __divmod__(self, other):
+                return divmod(self.value, other)
+
+            def __rlshift__(self, other):
+                return other << self.value
+
+        def used():
+            bits = Bits()
+            bits |= 6
+            return bits.value, divmod(bits, 2), 1 << bits, is_ninja_available(), transformers.utils.is_ninja_available()
+        """,
+    )
+    assert module.used() == (7, (3, 1), 128, False, False)

@@ -228,6 +228,11 @@ def _tracing_state() -> Callable[[], object]:
     return lambda: None if real() is None else tracing
 
 
+def _no_ninja() -> bool:
+    """`is_ninja_available` starts `ninja --version`; what would be built with it may not be loaded."""
+    return False
+
+
 def _flag(name: str) -> Callable[[bool], object]:
     return lambda value: _real(name)(bool(value))
 
@@ -251,6 +256,8 @@ def replacements(
         "numpy.load": lambda: _numpy_load(context),
         "torch.compile": lambda: _compile(context),
         "torch._C._get_tracing_state": _tracing_state,
+        "transformers.utils.is_ninja_available": lambda: _no_ninja,
+        "transformers.utils.import_utils.is_ninja_available": lambda: _no_ninja,
         _MESSAGES: lambda: _messages(_MESSAGES, import_module),
         "torch.fx.wrap": lambda: _fx_wrap,
         "torch.fx._symbolic_trace.wrap": lambda: _fx_wrap,
