@@ -173,7 +173,7 @@ UNLISTED: Final = tuple(
     torch.ops.load_library torch.classes.load_library torch.hub.load dataclasses.make_dataclass pdb.run code.interact
     doctest.testmod importlib.resources.files importlib.metadata.entry_points unittest.mock.patch timeit.timeit
     logging.config.dictConfig linecache.getlines copyreg.pickle functools.singledispatch transformers.utils.subprocess
-    transformers.utils.importlib transformers.utils.requests jinja2.Environment numpy.frombuffer numpy.memmap
+    transformers.utils.importlib transformers.utils.requests jinja2.Environment torch.frombuffer numpy.memmap
     numpy.loadtxt numpy.fromfile numpy.lib.stride_tricks.as_strided torch._dynamo.register_backend
     torch.utils.cpp_extension.load enum.Enum._convert_ string.Formatter pickle.loads pickle.Unpickler requests.get
     subprocess.run os.system os.popen socket.socket urllib.request.urlopen builtins.eval builtins.exec

@@ -268,3 +268,26 @@ def test_operators_in_place_and_a_question_for_ninja(tmp_path: Path) -> None:
         """,
     )
     assert module.used() == (7, (3, 1), 128, False, False)
+
+
+def test_an_array_over_bytes_is_a_copy_of_them(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        import numpy as np
+
+        def codes(text):
+            return np.frombuffer(text.encode("utf-8"), dtype=np.uint8), np.frombuffer(b"abcdefgh", "<i2", 2, offset=2)
+
+        def shared(buffer):
+            return np.frombuffer(buffer, np.uint8)
+        """,
+    )
+    codes, numbers = module.codes("cat")
+    assert codes.tolist() == [99, 97, 116]
+    assert not codes.flags.writeable
+    assert codes.base is None
+    assert numbers.tolist() == [0x6463, 0x6665]
+    for buffer in (bytearray(b"x"), memoryview(b"x"), codes):
+        with pytest.raises(GuardViolationError):
+            module.shared(buffer)

@@ -249,3 +249,21 @@ def members_only(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
         return real(obj)
 
     return enum_object_hook
+
+
+#: What is put before which function, and before which method.
+FUNCTIONS: Final = {
+    "torch.fx.graph._is_from_torch": honest_origin,
+    "torch.utils._pytree.enum_object_hook": members_only,
+    "sympy.parsing.sympy_parser.parse_expr": only_arithmetic,
+    "transformers.exporters.exporter_dynamo._path_to_class": containers_only,
+}
+METHODS: Final = {
+    "torch.fx.graph.CodeGen._gen_python_code": checked_graph,
+    "torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval": own_builtins,
+    "torch._guards.Source.get_value": exact_source,
+    "torch._guards.ChainedSource.get_value": exact_source,
+    "torch._inductor.graph.GraphLowering.call_function": clean_texts,
+    "torch._higher_order_ops.flex_attention.FlexAttentionHOP.__call__": plain_options,
+    "torch._higher_order_ops.flex_attention.FlexAttentionBackwardHOP.__call__": plain_options,
+}

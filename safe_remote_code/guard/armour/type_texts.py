@@ -104,3 +104,11 @@ def refused_block(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
         refuse("torch.jit._IgnoreContextManager, which executes text of scripted source")
 
     return build_ignore_context_manager
+
+
+#: What is put before which function.
+FUNCTIONS: Final = {
+    "torch.jit.annotations._eval_no_call": evaluated_under_rules,
+    "torch._jit_internal.createResolutionCallbackFromEnv": resolved_under_rules,
+    "torch.jit.frontend.build_ignore_context_manager": refused_block,
+}

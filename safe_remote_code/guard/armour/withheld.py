@@ -233,20 +233,10 @@ def withhold_methods() -> None:
     _ask_function("transformers.integrations.hub_kernels.get_kernel", _without_vouching)
     for place in ("typing", "typing_extensions"):
         _ask_function(f"{place}._get_protocol_attrs", protocol_members)
-    _ask_function("torch.jit.annotations._eval_no_call", type_texts.evaluated_under_rules)
-    _ask_function("torch._jit_internal.createResolutionCallbackFromEnv", type_texts.resolved_under_rules)
-    _ask_function("torch.jit.frontend.build_ignore_context_manager", type_texts.refused_block)
-    _ask("torch._inductor.graph.GraphLowering.call_function", compilers.clean_texts)
-    _ask_function("torch.utils._pytree.enum_object_hook", compilers.members_only)
-    _ask_function("transformers.exporters.exporter_dynamo._path_to_class", compilers.containers_only)
-    for name in ("FlexAttentionHOP", "FlexAttentionBackwardHOP"):
-        _ask(f"torch._higher_order_ops.flex_attention.{name}.__call__", compilers.plain_options)
-    _ask("torch.fx.graph.CodeGen._gen_python_code", compilers.checked_graph)
-    _ask_function("torch.fx.graph._is_from_torch", compilers.honest_origin)
-    _ask("torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval", compilers.own_builtins)
-    for name in ("Source", "ChainedSource"):
-        _ask(f"torch._guards.{name}.get_value", compilers.exact_source)
-    _ask_function("sympy.parsing.sympy_parser.parse_expr", compilers.only_arithmetic)
+    for dotted, of_function in (compilers.FUNCTIONS | type_texts.FUNCTIONS).items():
+        _ask_function(dotted, of_function)
+    for dotted, of_method in compilers.METHODS.items():
+        _ask(dotted, of_method)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)
     for dotted, (position, keyword) in formats.OF_ARGUMENT.items():

@@ -228,6 +228,20 @@ def _tracing_state() -> Callable[[], object]:
     return lambda: None if real() is None else tracing
 
 
+def _frombuffer(context: PackageContext) -> Callable[..., object]:
+    """`numpy.frombuffer` of bytes: a copy that cannot be written to, as the array over the bytes could not."""
+    real = _real("numpy.frombuffer")
+
+    def frombuffer(buffer: object, dtype: object = float, count: int = -1, offset: int = 0, **keywords: object) -> Any:
+        if type(buffer) is not bytes or keywords.get("like") is not None:
+            raise context.violation("numpy.frombuffer of anything but bytes", "raw-memory", "numpy.frombuffer")
+        found = real(buffer, dtype, count, offset).copy()
+        found.flags.writeable = False
+        return found
+
+    return frombuffer
+
+
 def _no_ninja() -> bool:
     """`is_ninja_available` starts `ninja --version`; what would be built with it may not be loaded."""
     return False
@@ -256,6 +270,7 @@ def replacements(
         "numpy.load": lambda: _numpy_load(context),
         "torch.compile": lambda: _compile(context),
         "torch._C._get_tracing_state": _tracing_state,
+        "numpy.frombuffer": lambda: _frombuffer(context),
         "transformers.utils.is_ninja_available": lambda: _no_ninja,
         "transformers.utils.import_utils.is_ninja_available": lambda: _no_ninja,
         _MESSAGES: lambda: _messages(_MESSAGES, import_module),
