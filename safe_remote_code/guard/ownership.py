@@ -25,6 +25,8 @@ PACKAGE_PREFIX: Final = "transformers_modules."
 
 _GLOBALS: Final[dict[int, tuple[dict[str, object], PackageContext]]] = {}
 _CLASSES: Final[weakref.WeakSet[type]] = weakref.WeakSet()
+#: Made by a call (`Enum("Kind", ...)`), with whatever module the call says; the guard has not armoured them.
+_CALLED: Final[weakref.WeakSet[type]] = weakref.WeakSet()
 
 
 def register_globals(namespace: dict[str, object], context: PackageContext) -> None:
@@ -154,9 +156,14 @@ def register_class(cls: type) -> None:
     _CLASSES.add(cls)
 
 
+def register_called(cls: type) -> None:
+    """Mark `cls` as made by a call of remote code."""
+    _CALLED.add(cls)
+
+
 def owns_class(cls: type) -> bool:
-    """Whether `cls` was made by a class statement of remote code."""
-    if cls in _CLASSES:
+    """Whether `cls` was made by a class statement, or a call, of remote code."""
+    if cls in _CLASSES or cls in _CALLED:
         return True
     # transformers copies a remote class to add GenerationMixin; the copy bears its `__module__`.
     module = type.__getattribute__(cls, "__dict__").get("__module__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,19 @@ def test_an_array_over_bytes_is_a_copy_of_them(tmp_path: Path) -> None:
     for buffer in (bytearray(b"x"), memoryview(b"x"), codes):
         with pytest.raises(GuardViolationError):
             module.shared(buffer)
+
+
+def test_enumerations_made_by_a_call_are_of_who_calls(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        import enum
+
+        Kind = enum.Enum("Kind", ["A", "B"])
+        """,
+    )
+    assert [member.name for member in module.Kind] == ["A", "B"]
+    assert module.Kind.__module__ == module.__name__
+    ours = enum.Enum("Ours", "X Y")
+    assert ours.__module__ == __name__
+    assert enum.IntFlag("Named", {"A": 1}, module="elsewhere").__module__ == "elsewhere"

@@ -81,7 +81,10 @@ def _check_argument(value: Any) -> None:
             _check_argument(dict.__getitem__(value, key))
     elif issubclass(kind, slice):
         _check_argument((value.start, value.stop, value.step))
-    elif kind.__module__.partition(".")[0] not in _WRITTEN and not issubclass(kind, enum.Enum):
+    elif issubclass(kind, enum.Enum):
+        if not _is_honest_member(value):
+            refuse(f"a member of {kind.__qualname__} with no plain name as an argument in a graph")
+    elif kind.__module__.partition(".")[0] not in _WRITTEN:
         refuse(f"an instance of {kind.__module__}.{kind.__qualname__} as an argument in a graph")
 
 

@@ -11,11 +11,12 @@ import dataclasses
 import functools
 import sys
 from types import FunctionType, MemberDescriptorType
-from typing import Any, NoReturn, final
+from typing import Any, Final, NoReturn, final
 
 from ...errors import GuardViolationError
 from ...grammar import KERNELS, is_dunder, refused_kernels
 from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, share_kind
+from ..shown import copied
 
 
 def armour_readers(cls: type) -> None:
@@ -66,6 +67,9 @@ def armour_equality(cls: Any) -> None:
     type.__setattr__(cls, "__eq__", functools.wraps(own)(__eq__) if isinstance(own, FunctionType) else __eq__)
 
 
+_TABLES: Final = (dict, list, set)
+
+
 @final
 class _Fixed:
     """A data descriptor: the attribute is what its class says, whatever the instance holds."""
@@ -107,17 +111,28 @@ def refuse_special_slots(cls: type) -> None:
 
 
 def armour_attribute_map(cls: Any) -> None:
-    """A configuration's `attribute_map` renames what is asked of it: no special name."""
+    """A configuration's `attribute_map` renames what is asked of it: no special name, and no table of all instances."""
     reader = cls.__dict__.get("__getattribute__")
     if reader is None or getattr(reader, "_checked", False):
         return
 
     @functools.wraps(reader)
     def __getattribute__(self: object, key: str) -> Any:
-        return super(cls, self).__getattribute__(key) if key[:2] == "__" else reader(self, key)
+        if key[:2] == "__":
+            return super(cls, self).__getattribute__(key)
+        value = reader(self, key)
+        return value if type(value) not in _TABLES else _private(self, key, value)
 
     __getattribute__._checked = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(cls, "__getattribute__", __getattribute__)
+
+
+def _private(config: object, key: str, value: Any) -> Any:
+    """`value`, or a copy: of what was found under another name than `key`, and the configuration does not hold."""
+    held: dict[str, object] = object.__getattribute__(config, "__dict__")
+    if key in held or definer(type(config), key) is not None or any(value is own for own in held.values()):
+        return value
+    return copied(value)
 
 
 def refuse_half_contexts(cls: type) -> None:

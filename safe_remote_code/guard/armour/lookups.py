@@ -35,6 +35,7 @@ from ..ownership import (
 )
 from ..receivers import loaded_classes
 from ..refusal import refuse
+from ..shown import copied
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -73,6 +74,8 @@ _LISTED: Final = frozenset(
     for name, entry in shipped_capabilities().attributes.items()
     if entry.kind in ("write-path", "read-path", "refused")
 )
+#: Those that hold what all instances share.
+_SHARED: Final = frozenset(name for name, entry in shipped_capabilities().attributes.items() if entry.kind == "copy")
 _CONSTANTS: Final = (int, float, str, bytes, bool, type(None))
 
 _builtin_getattr: Final = builtins.getattr
@@ -90,6 +93,8 @@ def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
         _check_listed(obj, name)
     if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
         _check_found(obj, name, value)
+    if name in _SHARED and type(value) in (dict, list, set):
+        return _private(name, value)
     return value
 
 
@@ -136,6 +141,11 @@ def _check_listed(obj: object, name: str) -> None:
     context = context_on_stack(caller)
     if context is not None and entry.capability not in context.granted.capabilities:
         refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
+
+
+def _private(name: str, value: Any) -> Any:
+    caller = sys._getframe(2)
+    return value if _spells(caller.f_code, name) or context_on_stack(caller) is None else copied(value)
 
 
 def _check_found(obj: object, name: str, value: object) -> None:

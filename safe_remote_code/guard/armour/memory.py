@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
 from ...errors import GuardViolationError
 from ...grammar import is_dunder
-from ..ownership import is_remote_globals, share_kind
+from ..ownership import context_on_stack, is_remote_globals, register_called, share_kind
 from ..stand_ins import stand_in
 from .honesty import armour_attribute_map, honest_constructor
 from .late import loaded
@@ -168,8 +168,10 @@ def armour_classes() -> None:
 def _armour_enums() -> None:
     """`Enum("Name", {"__array_interface__": ...})` sets class attributes of any special name: it sets none.
 
-    And `Enum` writes to what the `__new__` of a class body gives, which it keeps before there is a class.
+    And `Enum` writes to what the `__new__` of a class body gives, which it keeps before there is a class. What such a
+    call makes is noted as remote code's: the call may say that it is another module's.
     """
+    creator: Any = enum.EnumMeta._create_  # type: ignore[attr-defined]  # what `Enum(...)` calls
     namespace: Any = type(enum.EnumMeta.__prepare__("Name", (enum.Enum,)))
     store = namespace.__setitem__
     if getattr(store, "_checked", False):
@@ -179,15 +181,24 @@ def _armour_enums() -> None:
     def __setitem__(self: object, name: str, value: object) -> None:
         if isinstance(name, str):
             text = str.__str__(name)
-            functional = sys._getframe(1).f_code is enum.EnumMeta._create_.__code__  # type: ignore[attr-defined]
+            functional = sys._getframe(1).f_code is creator.__code__
             if text in _PROTOCOLS or (functional and is_dunder(text) and text not in _NAMING):
                 raise GuardViolationError(f"a member of this name {_HARM}")
             if text == "__new__" and is_remote_globals(id(sys._getframe(1).f_globals)):
                 value = honest_constructor(value)
         store(self, name, value)
 
+    @functools.wraps(creator)
+    def _create_(cls: Any, class_name: Any, names: Any, *, module: Any = None, **keywords: Any) -> Any:
+        frame = sys._getframe(2)  # of `_create_`, of `EnumMeta.__call__`, and of who calls that
+        made = creator(cls, class_name, names, module=module or frame.f_globals.get("__name__"), **keywords)
+        if context_on_stack(frame) is not None:
+            register_called(made)
+        return made
+
     __setitem__._checked = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(namespace, "__setitem__", __setitem__)
+    type.__setattr__(enum.EnumMeta, "_create_", _create_)
 
 
 def prepare_memory() -> None:
