@@ -24,8 +24,11 @@ from .armour.honesty import (
     armour_equality,
     armour_readers,
     fix_kernels,
+    fix_slots,
+    inherited_fields,
     refuse_half_contexts,
     refuse_special_slots,
+    refuse_telling_fields,
 )
 from .armour.memory import armour
 from .context import exact_path, is_saving, writing_below
@@ -162,6 +165,8 @@ def finisher(context: PackageContext) -> Callable[[type], type]:
             raise GuardViolationError(f"{cls.__qualname__} would speak for any object, as super does")
         register_class(cls)
         refuse_special_slots(cls)
+        refuse_telling_fields(cls, inherited_fields(cls))
+        fix_slots(cls)
         refuse_half_contexts(cls)
         armour(cls)
         armour_readers(cls)

@@ -9,7 +9,7 @@ import threading
 
 from ..ownership import share_kind
 from .caches import watch_caches
-from .honesty import armour_wrappers, close_fields
+from .honesty import armour_wrappers, close_fields, watch_dataclasses
 from .late import watch_imports
 from .lookups import watch_lookups
 from .memory import armour_classes, prepare_memory
@@ -32,6 +32,7 @@ def prepare() -> None:
     armour_libraries()
     watch_imports(armour_libraries)
     close_fields()
+    watch_dataclasses()
     share_kind(type(threading.main_thread()))
     armour_wrappers()
     watch_threads()

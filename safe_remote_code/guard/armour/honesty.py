@@ -11,12 +11,17 @@ import dataclasses
 import functools
 import sys
 from types import FunctionType, MemberDescriptorType
-from typing import Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
+from ...capability import shipped_capabilities
 from ...errors import GuardViolationError
-from ...grammar import KERNELS, is_dunder, refused_kernels
-from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, share_kind
+from ...grammar import CHECKED, INTROSPECTION, KERNELS, is_dunder, refused_kernels
+from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, register_class, share_kind
+from ..receivers import loaded_classes
 from ..shown import copied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def armour_readers(cls: type) -> None:
@@ -108,6 +113,62 @@ def refuse_special_slots(cls: type) -> None:
     for name, value in cls.__dict__.items():
         if is_dunder(name) and type(value) is MemberDescriptorType:
             raise GuardViolationError(f"slot {name} of {cls.__qualname__} would choose what runs when this is copied")
+
+
+def fix_slots(cls: Any) -> None:
+    """The `__slots__` of remote class `cls` stay what they were when it was made: copying reads what they name."""
+    named = cls.__dict__.get("__slots__", ())
+    if type(named) is not str:
+        exact = tuple(str.__str__(name) for name in named if isinstance(name, str))
+        if "__slots__" in cls.__dict__:
+            type.__setattr__(cls, "__slots__", exact)
+
+
+def refuse_telling_fields(cls: type, names: Iterable[object]) -> None:
+    """`dataclass` reads what fields are named after, of the class and of its instances, and hands it to other methods.
+
+    Raises:
+        GuardViolationError: a field of remote class `cls` has a special name, or that of an attribute of a library's
+            class which code may not simply read.
+    """
+    attributes = shipped_capabilities().attributes
+    for name in names:
+        if type(name) is not str or is_dunder(name) or name in INTROSPECTION:
+            raise GuardViolationError(f"field {name!r:.60} of {cls.__qualname__}")
+        if name not in CHECKED and name not in attributes:
+            continue
+        home = definer(cls, name)
+        receivers = attributes[name].receivers if name in attributes else ()
+        if not owns_class(home) if home is not None else issubclass(cls, loaded_classes(receivers)):
+            raise GuardViolationError(f"field {name} of {cls.__qualname__} would tell what a library keeps there")
+
+
+def inherited_fields(cls: type) -> list[str]:
+    """The fields that remote classes above `cls` have as data classes: a library's class may stand beside them."""
+    own = [base.__dict__ for base in cls.__mro__[1:] if owns_class(base) and "__dataclass_fields__" in base.__dict__]
+    return [name for namespace in own for name in namespace.get("__annotations__", ())]
+
+
+def watch_dataclasses() -> None:
+    """Ask about the fields of a remote class when it becomes a data class."""
+    real: Any = dataclasses._process_class  # type: ignore[attr-defined]  # what `dataclass` is
+    if getattr(real, "_checked", False):
+        return
+
+    @functools.wraps(real)
+    def _process_class(cls: type, *arguments: Any, **keywords: Any) -> Any:
+        if not descends_from_own(cls):
+            return real(cls, *arguments, **keywords)
+        refuse_telling_fields(cls, cls.__dict__.get("__annotations__", ()))
+        made: Any = real(cls, *arguments, **keywords)
+        if made is not cls:  # with slots it is another one, made of what the first one has
+            register_class(made)
+            refuse_special_slots(made)
+            fix_slots(made)
+        return made
+
+    _process_class._checked = True  # type: ignore[attr-defined]  # ours
+    dataclasses._process_class = _process_class  # type: ignore[attr-defined]  # the same
 
 
 def armour_attribute_map(cls: Any) -> None:
