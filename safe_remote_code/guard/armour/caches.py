@@ -46,13 +46,21 @@ def watch_caches() -> None:
     known = len(sys.modules)
     if known == _watched:
         return
-    for name, module in list(islice(sys.modules.items(), _watched if known > _watched else 0, None)):
-        if name.startswith(_PLACES) and isinstance(module, ModuleType):
-            _watch(module, vars(module))
-            for cls in list(vars(module).values()):
-                if isinstance(cls, type) and cls.__module__ == name:
-                    _watch(cls, cls.__dict__)
+    for module in list(islice(sys.modules.values(), _watched if known > _watched else 0, None)):
+        if isinstance(module, ModuleType):
+            watch_module(module)
     _watched = known
+
+
+def watch_module(module: ModuleType) -> None:
+    """Let the functions of this module that remember their answers do so, if it is of a model."""
+    name = module.__name__
+    if not name.startswith(_PLACES):
+        return
+    _watch(module, vars(module))
+    for cls in list(vars(module).values()):
+        if isinstance(cls, type) and cls.__module__ == name:
+            _watch(cls, cls.__dict__)
 
 
 def _watch(holder: Any, namespace: Any) -> None:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own, owns_class
+from ..receivers import loaded_classes
 from ..refusal import refuse
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ _WRITTEN: Final = frozenset(["builtins", "torch", "numpy", "sympy"])
 _MODELS: Final = frozenset(["transformers", PACKAGE_PREFIX.rstrip(".")])
 _EXPORTED: Final = _MODELS | {"builtins", "collections", "torch"}
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
-_TRACED: Final = frozenset(["torch", "sympy"])
+_TRACED: Final = (
+    "torch.SymInt", "torch.SymFloat", "torch.SymBool", "torch.Tensor", "torch.fx.proxy.Proxy", "torch.fx.node.Node",
+    "sympy.core.basic.Basic",
+)  # fmt: skip
 _COUNTING: Final = frozenset(["abs", "bool", "float", "int", "max", "min", "pow", "round"])
 _ARITHMETIC: Final = re.compile(r"(?!.*(__|\.[^\W\d]))[\w\s.+\-*/%(),<>=!&|~^]*", re.ASCII)
 
@@ -157,7 +161,7 @@ def _is_word(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Whether it is one, or what torch traces in the place of one."""
-    return type(value) in (int, float, bool, type(None)) or type(value).__module__.partition(".")[0] in _TRACED
+    return type(value) in (int, float, bool, type(None)) or isinstance(value, loaded_classes(_TRACED))
 
 
 def clean_texts(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:

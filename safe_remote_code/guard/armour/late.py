@@ -1,18 +1,24 @@
-"""Armour for what is loaded later: a module that was looked for in vain is armoured as soon as it is there.
+"""Armour for what is loaded later, whoever loads it.
 
-Whoever loads it: `torch.compile` by the user loads Inductor long after remote code has said what it wants compiled.
+`torch.compile` by the user loads Inductor long after remote code has said what it wants compiled, and a library loads
+the module of a model in the middle of a call. Each module of an installed library gets what `lookups.py` gives it
+before its body runs, and one that was looked for in vain is armoured as soon as it is there.
 """
 
 from __future__ import annotations
 
 import importlib.abc
 import sys
+from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+
+    Before = Callable[[str, dict[str, Any]], None]
+    After = Callable[[ModuleType, bool], None]
 
 _WANTED: Final[set[str]] = set()
 
@@ -27,22 +33,21 @@ def loaded(name: str) -> Any:
 
 @final
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds nothing itself: what the others find is loaded by their loader, and then armoured."""
+    """Finds nothing itself: what the others find is loaded by their loader, and armoured."""
 
-    def __init__(self, arm: Callable[[], None]) -> None:
-        self._arm = arm
+    def __init__(self, before: Before, after: After) -> None:
+        self._before = before
+        self._after = after
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in _WANTED:
-            return None
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = None if find is None else find(fullname, path, target)
             if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, self._arm)
+                if isinstance(spec.loader, SourceFileLoader):
+                    spec.loader = _Loader(spec.loader, self._before, self._after)
                 return spec
         return None
 
@@ -51,9 +56,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Loader(importlib.abc.Loader):
     """Loads as `real` does, and steps out of the way."""
 
-    def __init__(self, real: Any, arm: Callable[[], None]) -> None:
+    def __init__(self, real: Any, before: Before, after: After) -> None:
         self._real = real
-        self._arm = arm
+        self._before = before
+        self._after = after
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         made: ModuleType | None = self._real.create_module(spec)
@@ -63,12 +69,17 @@ class _Loader(importlib.abc.Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._real
         module.__loader__ = self._real
+        name = module.__name__
+        self._before(name, vars(module))
         self._real.exec_module(module)
-        _WANTED.discard(module.__name__)
-        self._arm()
+        self._after(module, name in _WANTED)
+        _WANTED.discard(name)
 
 
-def watch_imports(arm: Callable[[], None]) -> None:
-    """Call `arm` after each module that was waited for, from now on."""
+def watch_imports(before: Before, after: After) -> None:
+    """From now on, call `before` with name and namespace of each module of source before its body runs.
+
+    And `after` with the module, and whether it was looked for in vain.
+    """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(arm))
+        sys.meta_path.insert(0, _Finder(before, after))

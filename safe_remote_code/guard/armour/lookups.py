@@ -62,8 +62,8 @@ _EXEMPT: Final = (
     "dis.", "linecache.", "traceback.", "importlib.", "_frozen_", "zipimport.", "unittest.", "torch._dynamo.",
     "torch._inductor.", "torch._functorch.", "torch._guards.", "torch._logging.", "torch.jit.", "torch._jit_internal.",
     "torch._sources.", "torch.fx.", "torch.export.", "torch._export.", "torch._higher_order_ops.",
-    "torch._subclasses.", "torch.overrides.", "torch.nn.utils.parametrize.", "torch.utils._sympy.", "sympy.",
-    "mpmath.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
+    "torch._subclasses.", "torch._numpy.", "torch.overrides.", "torch.nn.utils.parametrize.", "torch.utils._sympy.",
+    "sympy.", "mpmath.", "triton.", "pytest.", "_pytest.", "pluggy.", PACKAGE_PREFIX,
 )  # fmt: skip
 #: torch.compile takes whatever these hold for a function of theirs.
 _COUNTED: Final = frozenset(["operator", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"])
@@ -72,10 +72,12 @@ _MISSING: Final = object()
 _LISTED: Final = frozenset(
     name
     for name, entry in shipped_capabilities().attributes.items()
-    if entry.kind in ("write-path", "read-path", "refused")
+    if entry.kind in ("write-path", "read-path", "refused", "instance")
 )
 #: Those that hold what all instances share.
 _SHARED: Final = frozenset(name for name, entry in shipped_capabilities().attributes.items() if entry.kind == "copy")
+#: Names without underscores that say more of some objects than remote code may know.
+_BY_HAND: Final = frozenset(name for name in CHECKED if not is_dunder(name))
 _CONSTANTS: Final = (int, float, str, bytes, bool, type(None))
 
 _builtin_getattr: Final = builtins.getattr
@@ -91,6 +93,8 @@ def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
     value = _builtin_getattr(obj, name) if default is _MISSING else _builtin_getattr(obj, name, default)
     if name in _LISTED and not isinstance(value, _CONSTANTS):
         _check_listed(obj, name)
+    if name in _BY_HAND and not isinstance(value, _CONSTANTS) and not owns(value):
+        _check_by_hand(name)
     if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
         _check_found(obj, name, value)
     if name in _SHARED and type(value) in (dict, list, set):
@@ -141,6 +145,12 @@ def _check_listed(obj: object, name: str) -> None:
     context = context_on_stack(caller)
     if context is not None and entry.capability not in context.granted.capabilities:
         refuse(f"{_where(caller)} reads {name!r} ({entry.capability}), a name that remote code chose")
+
+
+def _check_by_hand(name: str) -> None:
+    caller = sys._getframe(2)
+    if not _spells(caller.f_code, name) and context_on_stack(caller) is not None:
+        refuse(f"{_where(caller)} reads {name!r}, a name that remote code chose")
 
 
 def _private(name: str, value: Any) -> Any:
@@ -214,11 +224,12 @@ def watch_lookups() -> None:
     # New modules stand at the end; where some were taken out, all are looked at again.
     for name, module in list(islice(sys.modules.items(), _watched if known > _watched else 0, None)):
         if isinstance(module, ModuleType):
-            _watch(name, vars(module))
+            watch_module(name, vars(module))
     _watched = known
 
 
-def _watch(name: str, namespace: dict[str, Any]) -> None:
+def watch_module(name: str, namespace: dict[str, Any]) -> None:
+    """Give module `name` its own `getattr`, `setattr` and `vars`, if it is an installed library's."""
     file = namespace.get("__file__")
     if not isinstance(file, str) or not file.startswith(PYTHON_FOLDERS_AS_SPELLED) or not file.endswith(".py"):
         return  # native, a namespace, or the user's own program

@@ -191,9 +191,13 @@ def _armour_enums() -> None:
     @functools.wraps(creator)
     def _create_(cls: Any, class_name: Any, names: Any, *, module: Any = None, **keywords: Any) -> Any:
         frame = sys._getframe(2)  # of `_create_`, of `EnumMeta.__call__`, and of who calls that
-        made = creator(cls, class_name, names, module=module or frame.f_globals.get("__name__"), **keywords)
-        if context_on_stack(frame) is not None:
-            register_called(made)
+        place, context = frame.f_globals.get("__name__"), context_on_stack(frame)
+        if context is None:
+            return creator(cls, class_name, names, module=module or place, **keywords)
+        keywords.pop("qualname", None)
+        home = place if is_remote_globals(id(frame.f_globals)) else context.name
+        made = creator(cls, class_name, names, module=home, **keywords)
+        register_called(made)
         return made
 
     __setitem__._checked = True  # type: ignore[attr-defined]  # ours
