@@ -16,7 +16,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own, owns_class
+from ..ownership import PACKAGE_PREFIX, context_on_stack, definer, descends_from_own, owns, owns_class
 from ..receivers import loaded_classes
 from ..refusal import refuse
 
@@ -51,6 +51,33 @@ def checked_graph(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, nodes, *arguments, **keywords)
 
     return _gen_python_code
+
+
+def trusted_generator(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`Graph._python_code`, which executes what its generator says: one of torch's own."""
+
+    @functools.wraps(method)
+    def _python_code(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        if descends_from_own(type(self)) or descends_from_own(type(self._codegen)):
+            refuse(f"{type(self._codegen).__qualname__} as the writer of a graph")
+        return method(self, *arguments, **keywords)
+
+    return _python_code
+
+
+def trusted_backend(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`__init__` of what `torch.compile` hands graphs to, also where a library compiles as a configuration says."""
+
+    @functools.wraps(method)
+    def __init__(self: Any, backend: Any, *arguments: Any, **keywords: Any) -> None:
+        called = backend
+        while isinstance(called, functools.partial):
+            called = called.func
+        if owns(called) or descends_from_own(type(called)):
+            refuse(f"backend {backend!r:.60} of torch.compile")
+        method(self, backend, *arguments, **keywords)
+
+    return __init__
 
 
 def _check_node(node: Any) -> None:
@@ -267,6 +294,8 @@ FUNCTIONS: Final = {
 }
 METHODS: Final = {
     "torch.fx.graph.CodeGen._gen_python_code": checked_graph,
+    "torch.fx.graph.Graph._python_code": trusted_generator,
+    "torch._TorchCompileWrapper.__init__": trusted_backend,
     "torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval": own_builtins,
     "torch._guards.Source.get_value": exact_source,
     "torch._guards.ChainedSource.get_value": exact_source,
