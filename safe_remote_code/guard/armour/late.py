@@ -61,6 +61,9 @@ class _Loader(importlib.abc.Loader):
         self._before = before
         self._after = after
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)  # `get_code`, for `runpy`, and `get_data`
+
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         made: ModuleType | None = self._real.create_module(spec)
         return made
