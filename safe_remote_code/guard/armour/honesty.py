@@ -8,6 +8,7 @@ and what it says is not copied onto anything real.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import sys
 from types import FunctionType, MemberDescriptorType
@@ -102,6 +103,15 @@ def fix_kernels(cls: Any) -> None:
     if why := refused_kernels(names):
         raise GuardViolationError(f"{cls.__qualname__} {why}")
     type.__setattr__(cls, KERNELS, _Fixed(None if names is None else tuple(names)))
+
+
+def is_honest_member(value: object) -> bool:
+    """Whether `value` is a member of an enumeration that says what it is itself."""
+    kind = type(value)
+    said = (definer(kind, name) for name in ("__str__", "__repr__", "__format__", "name", "_name_"))
+    if not isinstance(value, enum.Enum) or any(cls is not None and owns_class(cls) for cls in said):
+        return False
+    return type(value._name_) is str and value._name_.isidentifier()
 
 
 def refuse_special_slots(cls: type) -> None:
