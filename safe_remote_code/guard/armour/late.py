@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.abc
 import sys
+import threading
 from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     After = Callable[[ModuleType, bool], None]
 
 _WANTED: Final[set[str]] = set()
+#: Of this thread: how deep it is in imports, and whether one of them brought a module that was looked for in vain.
+_IMPORTING: Final = threading.local()
 
 
 def loaded(name: str) -> Any:
@@ -74,15 +77,25 @@ class _Loader(importlib.abc.Loader):
         module.__loader__ = self._real
         name = module.__name__
         self._before(name, vars(module))
-        self._real.exec_module(module)
-        self._after(module, name in _WANTED)
-        _WANTED.discard(name)
+        _IMPORTING.depth = depth = getattr(_IMPORTING, "depth", 0) + 1
+        try:
+            self._real.exec_module(module)
+        finally:
+            _IMPORTING.depth = depth - 1
+        if name in _WANTED:
+            _WANTED.discard(name)
+            _IMPORTING.looked_for = True
+        # Once for all that one import brings: no remote code runs before its end.
+        looked_for = depth == 1 and getattr(_IMPORTING, "looked_for", False)
+        if looked_for:
+            _IMPORTING.looked_for = False
+        self._after(module, looked_for)
 
 
 def watch_imports(before: Before, after: After) -> None:
     """From now on, call `before` with name and namespace of each module of source before its body runs.
 
-    And `after` with the module, and whether it was looked for in vain.
+    And `after` with the module, and whether it ends an import that brought what was looked for in vain.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder(before, after))
