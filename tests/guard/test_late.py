@@ -21,7 +21,7 @@ def _prepared() -> None:
     prepare()
 
 
-def test_a_library_is_armoured_before_its_body_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_is_armoured_when_its_body_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     module = importlib.import_module("colorsys")
     assert module.getattr.__module__ == "safe_remote_code.guard.armour.lookups"

@@ -2,7 +2,7 @@
 
 `torch.compile` by the user loads Inductor long after remote code has said what it wants compiled, and a library loads
 the module of a model in the middle of a call. Each module of an installed library gets what `lookups.py` gives it
-before its body runs, and one that was looked for in vain is armoured as soon as it is there.
+when its body has run, and one that was looked for in vain is armoured at the end of the import that brings it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    Before = Callable[[str, dict[str, Any]], None]
+    Watch = Callable[[str, dict[str, Any]], None]
     After = Callable[[ModuleType, bool], None]
 
 _WANTED: Final[set[str]] = set()
@@ -38,8 +38,8 @@ def loaded(name: str) -> Any:
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds nothing itself: what the others find is loaded by their loader, and armoured."""
 
-    def __init__(self, before: Before, after: After) -> None:
-        self._before = before
+    def __init__(self, watch: Watch, after: After) -> None:
+        self._watch = watch
         self._after = after
 
     def find_spec(
@@ -50,7 +50,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             spec: ModuleSpec | None = None if find is None else find(fullname, path, target)
             if spec is not None:
                 if isinstance(spec.loader, SourceFileLoader):
-                    spec.loader = _Loader(spec.loader, self._before, self._after)
+                    spec.loader = _Loader(spec.loader, self._watch, self._after)
                 return spec
         return None
 
@@ -59,9 +59,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Loader(importlib.abc.Loader):
     """Loads as `real` does, and steps out of the way."""
 
-    def __init__(self, real: Any, before: Before, after: After) -> None:
+    def __init__(self, real: Any, watch: Watch, after: After) -> None:
         self._real = real
-        self._before = before
+        self._watch = watch
         self._after = after
 
     def __getattr__(self, name: str) -> Any:
@@ -76,12 +76,12 @@ class _Loader(importlib.abc.Loader):
             module.__spec__.loader = self._real
         module.__loader__ = self._real
         name = module.__name__
-        self._before(name, vars(module))
         _IMPORTING.depth = depth = getattr(_IMPORTING, "depth", 0) + 1
         try:
             self._real.exec_module(module)
         finally:
             _IMPORTING.depth = depth - 1
+        self._watch(name, vars(module))
         if name in _WANTED:
             _WANTED.discard(name)
             _IMPORTING.looked_for = True
@@ -92,10 +92,10 @@ class _Loader(importlib.abc.Loader):
         self._after(module, looked_for)
 
 
-def watch_imports(before: Before, after: After) -> None:
-    """From now on, call `before` with name and namespace of each module of source before its body runs.
+def watch_imports(watch: Watch, after: After) -> None:
+    """From now on, call `watch` with name and namespace of each module of source whose body has run.
 
     And `after` with the module, and whether it ends an import that brought what was looked for in vain.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(before, after))
+        sys.meta_path.insert(0, _Finder(watch, after))
