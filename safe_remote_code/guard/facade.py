@@ -19,7 +19,7 @@ from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
 from ..refusal_log import LOG
 from .armour import armour_libraries
-from .armour.lookups import watch_lookups
+from .armour.late import watch_modules
 from .mediated.compiling import watch_compiled_calls
 from .ownership import owns_class
 from .shown import read_only, share
@@ -172,7 +172,7 @@ class Facades:
         """Resolve `name` of `facade` against the policy, and remember the answer."""
         module = _OWNERS[id(facade)][1]
         value = self._resolve(module, name)
-        watch_lookups()
+        watch_modules()
         if module not in _VOLATILE:
             vars(facade)[name] = value
         return value

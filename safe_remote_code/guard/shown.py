@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _PLAIN_DICTS: Final = (dict, OrderedDict, defaultdict, Counter)
+#: What classes of libraries hold for all their instances.
+TABLES: Final = (dict, list, set)
 #: Flags that real code sets (`torch.backends.cuda.matmul.allow_tf32`), and what is ours.
 _WRITABLE_KINDS: Final = ("torch.backends.", "safe_remote_code.")
 
@@ -43,9 +45,7 @@ def read_only(real: object) -> object:
     if isinstance(real, dict):
         # Of a copy: `proxy == x` and `proxy | x` hand the mapping itself to the `__eq__` and `__ror__` of `x`.
         return MappingProxyType(copied(real)) if type(real) in _PLAIN_DICTS else _View(real)
-    if type(real) in (list, set):
-        return copied(real)
-    if _is_array(real):
+    if type(real) in (list, set) or _is_array(real):
         return copied(real)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(real, torch.nn.Module):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from itertools import islice
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _PLACES: Final = ("transformers.models.", "transformers.generation.")
 _METHOD_CACHE: Final = "compile_compatible_method_lru_cache.<locals>.decorator.<locals>.wrapper"
-_watched: int = 0
 
 
 def copying_for_remote_code(_holder: object, real: Any) -> Callable[..., Any]:
@@ -38,18 +36,6 @@ def copying_for_remote_code(_holder: object, real: Any) -> Callable[..., Any]:
         if hasattr(real, name):
             setattr(call, name, getattr(real, name))
     return call
-
-
-def watch_caches() -> None:
-    """Let the functions of models that remember their answers do so, in the modules loaded by now."""
-    global _watched
-    known = len(sys.modules)
-    if known == _watched:
-        return
-    for module in list(islice(sys.modules.values(), _watched if known > _watched else 0, None)):
-        if isinstance(module, ModuleType):
-            watch_module(module)
-    _watched = known
 
 
 def watch_module(module: ModuleType) -> None:

@@ -12,14 +12,14 @@ import enum
 import functools
 import sys
 from types import FunctionType, MemberDescriptorType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from ...capability import shipped_capabilities
 from ...errors import GuardViolationError
 from ...grammar import CHECKED, INTROSPECTION, KERNELS, is_dunder, refused_kernels
 from ..ownership import definer, descends_from_own, is_remote_globals, owns_class, register_class, share_kind
 from ..receivers import loaded_classes
-from ..shown import copied
+from ..shown import TABLES, copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,9 +73,6 @@ def armour_equality(cls: Any) -> None:
     type.__setattr__(cls, "__eq__", functools.wraps(own)(__eq__) if isinstance(own, FunctionType) else __eq__)
 
 
-_TABLES: Final = (dict, list, set)
-
-
 @final
 class _Fixed:
     """A data descriptor: the attribute is what its class says, whatever the instance holds."""
@@ -127,11 +124,9 @@ def refuse_special_slots(cls: type) -> None:
 
 def fix_slots(cls: Any) -> None:
     """The `__slots__` of remote class `cls` stay what they were when it was made: copying reads what they name."""
-    named = cls.__dict__.get("__slots__", ())
+    named = cls.__dict__.get("__slots__", "")
     if type(named) is not str:
-        exact = tuple(str.__str__(name) for name in named if isinstance(name, str))
-        if "__slots__" in cls.__dict__:
-            type.__setattr__(cls, "__slots__", exact)
+        type.__setattr__(cls, "__slots__", tuple(str.__str__(name) for name in named if isinstance(name, str)))
 
 
 def refuse_telling_fields(cls: type, names: Iterable[object]) -> None:
@@ -192,7 +187,7 @@ def armour_attribute_map(cls: Any) -> None:
         if key[:2] == "__":
             return super(cls, self).__getattribute__(key)
         value = reader(self, key)
-        return value if type(value) not in _TABLES else _private(self, key, value)
+        return value if type(value) not in TABLES else _private(self, key, value)
 
     __getattribute__._checked = True  # type: ignore[attr-defined]  # ours
     type.__setattr__(cls, "__getattribute__", __getattribute__)

@@ -11,16 +11,17 @@ import importlib.abc
 import sys
 import threading
 from importlib.machinery import SourceFileLoader
+from itertools import islice
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, final
+
+from . import caches, lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
 
-    Watch = Callable[[str, dict[str, Any]], None]
-    After = Callable[[ModuleType, bool], None]
-
+_watched: int = 0
 _WANTED: Final[set[str]] = set()
 #: Of this thread: how deep it is in imports, and whether one of them brought a module that was looked for in vain.
 _IMPORTING: Final = threading.local()
@@ -34,13 +35,30 @@ def loaded(name: str) -> Any:
     return module
 
 
+def watch_modules() -> None:
+    """Armour the modules that were loaded since this was called last."""
+    global _watched
+    known = len(sys.modules)
+    if known == _watched:
+        return
+    # New modules stand at the end; where some were taken out, all are looked at again.
+    for name, module in list(islice(sys.modules.items(), _watched if known > _watched else 0, None)):
+        if isinstance(module, ModuleType):
+            _watch(name, module)
+    _watched = known
+
+
+def _watch(name: str, module: ModuleType) -> None:
+    lookups.watch_module(name, vars(module))
+    caches.watch_module(module)
+
+
 @final
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds nothing itself: what the others find is loaded by their loader, and armoured."""
 
-    def __init__(self, watch: Watch, after: After) -> None:
-        self._watch = watch
-        self._after = after
+    def __init__(self, arm: Callable[[], None]) -> None:
+        self._arm = arm
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -50,7 +68,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             spec: ModuleSpec | None = None if find is None else find(fullname, path, target)
             if spec is not None:
                 if isinstance(spec.loader, SourceFileLoader):
-                    spec.loader = _Loader(spec.loader, self._watch, self._after)
+                    spec.loader = _Loader(spec.loader, self._arm)
                 return spec
         return None
 
@@ -59,10 +77,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Loader(importlib.abc.Loader):
     """Loads as `real` does, and steps out of the way."""
 
-    def __init__(self, real: Any, watch: Watch, after: After) -> None:
+    def __init__(self, real: Any, arm: Callable[[], None]) -> None:
         self._real = real
-        self._watch = watch
-        self._after = after
+        self._arm = arm
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)  # `get_code`, for `runpy`, and `get_data`
@@ -81,21 +98,20 @@ class _Loader(importlib.abc.Loader):
             self._real.exec_module(module)
         finally:
             _IMPORTING.depth = depth - 1
-        self._watch(name, vars(module))
+        _watch(name, module)
         if name in _WANTED:
             _WANTED.discard(name)
             _IMPORTING.looked_for = True
         # Once for all that one import brings: no remote code runs before its end.
-        looked_for = depth == 1 and getattr(_IMPORTING, "looked_for", False)
-        if looked_for:
+        if depth == 1 and getattr(_IMPORTING, "looked_for", False):
             _IMPORTING.looked_for = False
-        self._after(module, looked_for)
+            self._arm()
 
 
-def watch_imports(watch: Watch, after: After) -> None:
-    """From now on, call `watch` with name and namespace of each module of source whose body has run.
+def watch_imports(arm: Callable[[], None]) -> None:
+    """From now on, armour each module of source when its body has run.
 
-    And `after` with the module, and whether it ends an import that brought what was looked for in vain.
+    And call `arm` at the end of an import that brought what was looked for in vain.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(watch, after))
+        sys.meta_path.insert(0, _Finder(arm))

@@ -19,7 +19,6 @@ from __future__ import annotations
 import builtins
 import logging
 import sys
-from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +34,7 @@ from ..ownership import (
 )
 from ..receivers import loaded_classes
 from ..refusal import refuse
-from ..shown import copied
+from ..shown import TABLES, copied
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -97,7 +96,7 @@ def _getattr(obj: Any, name: str, default: Any = _MISSING, /) -> Any:
         _check_by_hand(name)
     if isinstance(value, ModuleType) or isinstance(obj, ModuleType):
         _check_found(obj, name, value)
-    if name in _SHARED and type(value) in (dict, list, set):
+    if name in _SHARED and type(value) in TABLES:
         return _private(name, value)
     return value
 
@@ -210,22 +209,6 @@ def _module(frame: FrameType) -> str:
 
 def _where(frame: FrameType) -> str:
     return f"{_module(frame)}.{frame.f_code.co_qualname}"
-
-
-_watched: int = 0
-
-
-def watch_lookups() -> None:
-    """Give the modules that are loaded by now their own `getattr` and `setattr`."""
-    global _watched
-    known = len(sys.modules)
-    if known == _watched:
-        return
-    # New modules stand at the end; where some were taken out, all are looked at again.
-    for name, module in list(islice(sys.modules.items(), _watched if known > _watched else 0, None)):
-        if isinstance(module, ModuleType):
-            watch_module(name, vars(module))
-    _watched = known
 
 
 def watch_module(name: str, namespace: dict[str, Any]) -> None:
