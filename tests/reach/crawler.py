@@ -76,13 +76,6 @@ _HARMLESS = {
 }
 #: Containers of classes that may be met, by name, and why.
 _SHOWN = {
-    **dict.fromkeys(
-        ["size", "crop_size", "pad_size", "mask_size", "mask_pad_size", "max_image_size", "patch_size", "image_mean",
-         "image_std", "high_res_size", "high_res_image_mean", "high_res_image_std", "codebook_size",
-         "codebook_crop_size", "codebook_image_mean", "codebook_image_std", "background_color",
-         "image_grid_pinpoints"],
-        "defaults of one image processor, under names that forward passes read",
-    ),
     "layer_types": "of one configuration; its instances have a list of their own",
     "main_input_name": "of one model: a list of words",
     "special_tokens": "of one converter: a list of words",

@@ -15,7 +15,7 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, final
 
-from . import caches, lookups
+from . import caches, defaults, lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +51,7 @@ def watch_modules() -> None:
 def _watch(name: str, module: ModuleType) -> None:
     lookups.watch_module(name, vars(module))
     caches.watch_module(module)
+    defaults.watch_module(module)
 
 
 @final

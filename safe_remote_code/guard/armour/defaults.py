@@ -1,0 +1,41 @@
+"""Defaults of processors, which all instances read from their class: everybody gets a copy.
+
+`ViTImageProcessor.size["height"] = 1` would change what every processor of the class does in this process. The names
+(`size`, `image_mean`) are read in every forward pass, of tensors too: so it is the class that gives copies, and not
+the guard that asks at each read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, final
+
+from ..shown import TABLES, copied
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_PACKAGE: Final = "transformers."
+_PROCESSORS: Final = frozenset(["ImageProcessingMixin", "FeatureExtractionMixin"])
+
+
+@final
+class _Default:
+    """A descriptor for a container that instances have from their class, unless they have their own."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return copied(self._value)
+
+
+def watch_module(module: ModuleType) -> None:
+    """Let the classes of this module hand out copies of their containers, if they are processors of transformers."""
+    name = module.__name__
+    if not name.startswith(_PACKAGE) or "processing" not in name and "feature_extraction" not in name:
+        return
+    for cls in list(vars(module).values()):
+        if isinstance(cls, type) and cls.__module__ == name and _PROCESSORS & {base.__name__ for base in cls.__mro__}:
+            for key, value in list(cls.__dict__.items()):
+                if type(value) in TABLES and not key.startswith("__"):
+                    type.__setattr__(cls, key, _Default(value))
