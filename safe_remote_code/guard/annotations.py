@@ -8,7 +8,6 @@ subscripts under the rules of the guard and nothing else. There is no call in th
 
 from __future__ import annotations
 
-import ast
 import collections.abc
 import functools
 import operator
@@ -19,6 +18,7 @@ import typing
 from typing import TYPE_CHECKING, Any, Final, final
 
 from ..errors import GuardViolationError
+from .type_expressions import TypeExpressions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,41 +83,28 @@ def evaluate(text: str, namespace: Mapping[str, object], read: Reader) -> object
         NameError: a name is not bound in the module.
         GuardViolationError: the text is more than names, attributes and subscripts.
     """
+    expressions = TypeExpressions(
+        name=lambda name: _lookup(name, namespace),
+        attribute=read,
+        item=_subscript,
+        either=lambda left, right: _either(inert(left, namespace, read), inert(right, namespace, read)),
+    )
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return inert(expressions.value(text), namespace, read)
+    except SyntaxError:
         raise NameError(f"not an annotation: {text[:80]!r}") from None
-    return inert(_walk(tree, namespace, read), namespace, read)
 
 
-def _walk(node: ast.expr, namespace: Mapping[str, object], read: Reader) -> object:
-    def walk(part: ast.expr) -> object:
-        return _walk(part, namespace, read)
-
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Name):
-        return _lookup(node.id, namespace)
-    if isinstance(node, ast.Attribute):
-        return read(walk(node.value), node.attr)
-    if isinstance(node, ast.Tuple):
-        return tuple(walk(part) for part in node.elts)
-    if isinstance(node, ast.List):
-        return [walk(part) for part in node.elts]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        left, right = (inert(walk(part), namespace, read) for part in (node.left, node.right))
-        if isinstance(left, _PLAIN) and isinstance(right, _PLAIN) and (left, right) != (None, None):
-            return operator.or_(left, right)
-        return typing.Union[left, right]  # noqa: UP007  # values, not an annotation
-    if isinstance(node, ast.Subscript):
-        return _subscript(walk(node.value), node.slice, walk)
-    raise GuardViolationError(f"annotation text holds {type(node).__name__}: only names, attributes, subscripts and |")
+def _either(left: Any, right: Any) -> object:
+    if isinstance(left, _PLAIN) and isinstance(right, _PLAIN) and (left, right) != (None, None):
+        return operator.or_(left, right)
+    return typing.Union[left, right]  # noqa: UP007  # values, not an annotation
 
 
-def _subscript(base: object, index: ast.expr, walk: Callable[[ast.expr], object]) -> object:
+def _subscript(base: Any, index: Any) -> object:
     if not (isinstance(base, type) or typing.get_origin(base) is not None or type(base).__module__ == "typing"):
         raise GuardViolationError("annotation text subscripts something that is not a type")
-    return base[walk(index)]  # type: ignore[index]  # a type or typing construct
+    return base[index]
 
 
 def _lookup(name: str, namespace: Mapping[str, object]) -> object:

@@ -48,17 +48,17 @@ def watch_native_readers() -> None:
         cls = _unwatched(dotted)
         if cls is not None:
             _CLASSES.add(cls)
-            type.__setattr__(cls, "__init__", _asking(cls, count, cls.__dict__.get("__init__")))
+            type.__setattr__(cls, "__init__", _asking(cls, range(1, 1 + count), cls.__dict__.get("__init__")))
     for dotted in _METHODS:
         place, _, name = dotted.rpartition(".")
         cls = _unwatched(place)
         if cls is not None and name in cls.__dict__:
-            type.__setattr__(cls, name, _asking(cls, 1, cls.__dict__[name]))
+            type.__setattr__(cls, name, _asking(cls, range(1, 2), cls.__dict__[name]))
     for dotted in _MAKERS:
         place, _, name = dotted.rpartition(".")
         cls = _unwatched(place)
         if cls is not None:
-            type.__setattr__(cls, name, staticmethod(_asking_first(cls, getattr(cls, name))))
+            type.__setattr__(cls, name, staticmethod(_asking(cls, range(1), getattr(cls, name))))
     for dotted in _PIPELINES:
         cls = _unwatched(dotted)
         if cls is not None and "preprocess" in cls.__dict__:
@@ -90,14 +90,14 @@ def opens_when_made(cls: type) -> bool:
     return reads_when_made(cls) or any(base.__name__ == "PreTrainedTokenizerBase" for base in cls.__mro__)
 
 
-def _asking(cls: type, count: int, real: Any) -> Any:
-    """`real`, a method or None (`__new__` has read already), that asks about its first `count` arguments."""
+def _asking(cls: type, places: range, real: Any) -> Any:
+    """`real`, a function or None (`__new__` has read already), that asks about its arguments at `places`."""
 
-    def ask(self: object, *arguments: object, **keywords: object) -> object:
+    def ask(*arguments: object, **keywords: object) -> object:
         frame = sys._getframe(1)
-        given = [_asked(cls, value, frame) if at < count else value for at, value in enumerate(arguments)]
+        given = [_asked(cls, value, frame) if at in places else value for at, value in enumerate(arguments)]
         named = {key: _asked(cls, value, frame) if key in _KEYWORDS else value for key, value in keywords.items()}
-        return None if real is None else real(self, *given, **named)
+        return None if real is None else real(*given, **named)
 
     return ask if real is None else functools.wraps(real)(ask)
 
@@ -108,16 +108,6 @@ def _asked(cls: type, value: object, frame: Any) -> object:
     text = os.fsdecode(bytes(value)) if isinstance(value, bytes) else exact_path(value)
     _check(cls, text, frame)
     return text
-
-
-def _asking_first(cls: type, real: Any) -> Any:
-    @functools.wraps(real)
-    def make(path: object, *arguments: object, **keywords: object) -> object:
-        text = exact_path(path)
-        _check(cls, text, sys._getframe(1))
-        return real(text, *arguments, **keywords)
-
-    return make
 
 
 def _asking_input(cls: type, real: Any) -> Any:

@@ -8,7 +8,6 @@ subscripts, and nothing else.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import operator
 import typing
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from ...capability import shipped_capabilities
 from ...grammar import CHECKED, refused_attribute
 from ..refusal import refuse
+from ..type_expressions import TypeExpressions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,27 +36,15 @@ def evaluated(text: str, lookup: Lookup) -> object:
         GuardViolationError: it holds more than names, attributes and subscripts, or names something that is no type
             and not the code's own.
     """
-    return _walk(ast.parse(text.strip(), mode="eval").body, lookup)
+    return TypeExpressions(
+        name=lambda name: _named(name, lookup), attribute=_attribute, item=operator.getitem, either=operator.or_
+    ).value(text)
 
 
-def _walk(node: ast.expr, lookup: Lookup) -> Any:
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Name):
-        return _named(node.id, lookup)
-    if isinstance(node, ast.Attribute):
-        if refused_attribute(node.attr) or node.attr in CHECKED or node.attr in shipped_capabilities().attributes:
-            refuse(f"{node.attr!r} in the text of a type")
-        return getattr(_walk(node.value, lookup), node.attr)
-    if isinstance(node, ast.Tuple):
-        return tuple(_walk(part, lookup) for part in node.elts)
-    if isinstance(node, ast.List):
-        return [_walk(part, lookup) for part in node.elts]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return operator.or_(_walk(node.left, lookup), _walk(node.right, lookup))
-    if isinstance(node, ast.Subscript):
-        return _walk(node.value, lookup)[_walk(node.slice, lookup)]
-    refuse(f"{type(node).__name__} in the text of a type: only names, attributes, subscripts and |")
+def _attribute(value: object, name: str) -> object:
+    if refused_attribute(name) or name in CHECKED or name in shipped_capabilities().attributes:
+        refuse(f"{name!r} in the text of a type")
+    return getattr(value, name)
 
 
 def _named(name: str, lookup: Lookup) -> object:
