@@ -296,28 +296,27 @@ def test_functions_of_its_own_are_bound(tmp_path: Path) -> None:
 
 
 def test_defaults_of_processors_are_copies(tmp_path: Path) -> None:
-    pytest.importorskip("transformers.models.llava_next.image_processing_llava_next")
     module = written(
         tmp_path,
         """
-        from transformers.models.llava_next.image_processing_llava_next import LlavaNextImageProcessor
+        from transformers.models.vit.image_processing_vit import ViTImageProcessor
 
-        class Own(LlavaNextImageProcessor):
+        class Own(ViTImageProcessor):
             image_mean = [0.5, 0.5, 0.5]
 
         def change():
-            LlavaNextImageProcessor.model_input_names.clear()
-            for cls in (LlavaNextImageProcessor, Own):
+            ViTImageProcessor.model_input_names.clear()
+            for cls in (ViTImageProcessor, Own):
                 cls.size["height"] = 1
             Own.image_mean.append(1.0)
         """,
     )
-    from transformers.models.llava_next.image_processing_llava_next import LlavaNextImageProcessor
+    from transformers.models.vit.image_processing_vit import ViTImageProcessor
 
-    if not hasattr(LlavaNextImageProcessor, "size"):
+    if not hasattr(ViTImageProcessor, "size"):
         pytest.skip("the processors of this transformers have no defaults of their class")
-    before = LlavaNextImageProcessor.size, LlavaNextImageProcessor.model_input_names
+    before = ViTImageProcessor.size, ViTImageProcessor.model_input_names
     module.change()
-    assert (LlavaNextImageProcessor.size, LlavaNextImageProcessor.model_input_names) == before
+    assert (ViTImageProcessor.size, ViTImageProcessor.model_input_names) == before
     assert before[0] and before[1]
     assert module.Own.image_mean == [0.5, 0.5, 0.5, 1.0]  # its own list is the one that it wrote

@@ -76,9 +76,6 @@ _HARMLESS = {
 }
 #: Containers of classes that may be met, by name, and why.
 _SHOWN = {
-    "layer_types": "of one configuration; its instances have a list of their own",
-    "main_input_name": "of one model: a list of words",
-    "special_tokens": "of one converter: a list of words",
     "__entries": "the names of one enumeration of native code",
     "__backends": "what the stand-in for a library that is missing says that it needs",
 }
