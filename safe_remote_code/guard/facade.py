@@ -22,6 +22,7 @@ from .armour import armour_libraries
 from .armour.late import watch_modules
 from .mediated.compiling import watch_compiled_calls
 from .ownership import owns_class
+from .parameter_writes import ask_methods, asking_for_targets
 from .shown import read_only, share
 from .stand_ins import shown_class
 from .tombstone import Tombstone
@@ -214,7 +215,10 @@ class Facades:
         if sink is not None and sink.capability not in self._granted.capabilities:
             return self._tombstone(full)  # a sink under another name is a sink
         if isinstance(real, type):
+            ask_methods(real)
             return shown_class(real)
+        if isinstance(real, FunctionType):
+            return asking_for_targets(real)
         share(real)
         return read_only(real)
 

@@ -56,6 +56,8 @@ _CALLS_OF_METHODS: Final = frozenset(
     ["_wrapped_call_impl", "_call_impl", "__call__", "tokenize", "encode", "_encode_plus", "_batch_encode_plus",
      "decode", "_decode", "batch_decode", "convert_tokens_to_ids", "apply_chat_template"]
 )  # fmt: skip
+#: Around one function, as far as `wraps_own` looks.
+_MOST_DECORATORS: Final = 20
 #: It looks at everything that it compiles.
 _COMPILER: Final = "/torch/_dynamo/"
 _CALLERS_OF_METHODS: Final = ("torch.nn.modules.module", "transformers.tokenization_")
@@ -190,6 +192,18 @@ def owns_callable(value: object) -> bool:
     if isinstance(value, MethodType):
         value = value.__func__
     return isinstance(value, FunctionType) and id(value.__globals__) in _GLOBALS
+
+
+def wraps_own(function: object) -> bool:
+    """Whether `function` is what decorators of libraries made around a function of remote code.
+
+    Their `functools.wraps` says so; remote code cannot write `__wrapped__` to a function that it does not own.
+    """
+    for _ in range(_MOST_DECORATORS):
+        if owns_callable(function):
+            return True
+        function = vars(function).get("__wrapped__") if isinstance(function, FunctionType) else None
+    return False
 
 
 def owns(value: object) -> bool:

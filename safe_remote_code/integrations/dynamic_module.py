@@ -10,8 +10,7 @@ from ..collector import paused
 from ..errors import PolicyError, RemoteCodeError
 from ..events import Event, is_logged, tell
 from ..fetch.source import HubOptions
-from ..guard.mediated.decorators import wraps_own
-from ..guard.ownership import owns_class
+from ..guard.ownership import owns_class, wraps_own
 from ..lockfile import DEFAULT_LOCKFILE
 from ..pipeline import load_package
 from ..policy import load_policy

@@ -8,15 +8,18 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...grammar import is_dunder
-from ..ownership import owns_callable, owns_class
+from ..ownership import owns_class, wraps_own
+from ..parameter_writes import asking
+from ..refusal import refuse
 from ..writes import write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..context import PackageContext
 
@@ -52,7 +55,6 @@ _DECORATORS: Final = (
     "accelerate.hooks.add_hook_to_module", "accelerate.hooks.remove_hook_from_module",
     "accelerate.hooks.remove_hook_from_submodules",
 )  # fmt: skip
-_MOST_DECORATORS: Final = 20
 #: Imports a package by name for a function of it.
 _FALLBACK: Final = "use_kernel_func_from_hub_with_fallback"
 _KERNEL_PACKAGES: Final = ("causal_conv1d", "mamba_ssm", "fla", "flash_attn")
@@ -73,6 +75,7 @@ def _own_only(name: str) -> Callable[..., object]:
     def decorate(*arguments: Any, **keywords: Any) -> object:
         target = None if name.startswith(_MAKERS) else arguments[0] if arguments else keywords.get(first)
         _writable(target)
+        _check_serialized(keywords)
         result = real(*arguments, **keywords)
         if isinstance(target, type | FunctionType) or not callable(result):
             return result
@@ -81,20 +84,37 @@ def _own_only(name: str) -> Callable[..., object]:
     return decorate
 
 
+def _check_serialized(keywords: Mapping[str, object]) -> None:
+    """A container of remote code may not be read back in the place of one that is known already."""
+    pytree: Any = sys.modules.get("torch.utils._pytree")
+    name = keywords.get("serialized_type_name")
+    if pytree is not None and name is not None:
+        known = pytree.SERIALIZED_TYPE_TO_PYTHON_TYPE.get(name) if type(name) is str else name
+        if known is not None:
+            refuse(f"serialized_type_name {name!r:.60}, which is taken")
+
+
 def _writable(target: Any) -> Any:
     return target if isinstance(target, _SETTINGS) or wraps_own(target) else write(target)
 
 
-def wraps_own(function: object) -> bool:
-    """Whether `function` is what decorators of libraries made around a function of remote code.
+#: The functions that they make mark the context of autograd, their first argument.
+_CONTEXT_MARKERS: Final = (
+    "torch.amp.autocast_mode.custom_fwd", "torch.amp.autocast_mode.custom_bwd",
+    "torch.cuda.amp.autocast_mode.custom_fwd", "torch.cuda.amp.autocast_mode.custom_bwd",
+)  # fmt: skip
 
-    Their `functools.wraps` says so; remote code cannot write `__wrapped__` to a function that it does not own.
-    """
-    for _ in range(_MOST_DECORATORS):
-        if owns_callable(function):
-            return True
-        function = vars(function).get("__wrapped__") if isinstance(function, FunctionType) else None
-    return False
+
+def _marking_contexts(name: str) -> Callable[..., object]:
+    module, _, attribute = name.rpartition(".")
+    real = getattr(importlib.import_module(module), attribute)
+
+    def decorate(function: Any = None, **settings: Any) -> object:
+        if function is None:
+            return lambda decorated: decorate(decorated, **settings)
+        return asking(real(function, **settings), ((0, "ctx"),))
+
+    return functools.wraps(real)(decorate)
 
 
 #: Take an instance of a module, to which they add attributes, and whose class some of them change.
@@ -149,6 +169,8 @@ def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
         makers[f"{place}.{_FALLBACK}"] = lambda: _kernel_with_fallback(context)
     for name in _DECORATORS:
         makers[name] = lambda name=name: _own_only(name)  # type: ignore[misc]  # bound now
+    for name in _CONTEXT_MARKERS:
+        makers[name] = lambda name=name: _marking_contexts(name)  # type: ignore[misc]  # bound now
     for name in _MODULE_CHANGERS:
         makers[name] = lambda name=name: _on_module(name, context)  # type: ignore[misc]  # bound now
     return makers
