@@ -28,13 +28,13 @@ _WRITING_CODES: Final = frozenset(map(dis.opmap.__getitem__, _WRITES))
 _SHARED: Final = (type, FunctionType, BuiltinFunctionType, ModuleType)
 
 
-def asking_for_targets(function: FunctionType) -> Callable[..., Any]:
-    """`function`, or what asks about the arguments that it writes attributes to.
+def asking_for_targets(function: FunctionType, first: int = 0) -> Callable[..., Any]:
+    """`function`, or what asks about the arguments, from the `first`, that it writes attributes to.
 
     Raises, when it is called:
         GuardViolationError: one of them is a class, function or module that remote code does not own.
     """
-    targets = _written(function.__code__)
+    targets = tuple(target for target in _written(function.__code__) if target[0] >= first)
     return asking(function, targets) if targets else function
 
 
@@ -62,7 +62,8 @@ def ask_methods(cls: type) -> None:
         kinds = (staticmethod, classmethod) if base.__module__.startswith(_MODELS) else staticmethod
         for name, method in list(base.__dict__.items()):
             if isinstance(method, kinds) and isinstance(method.__func__, FunctionType):
-                asked = asking_for_targets(method.__func__)
+                # What a class method does to its own class is its business.
+                asked = asking_for_targets(method.__func__, first=type(method) is classmethod or name == "__new__")
                 if asked is not method.__func__:
                     type.__setattr__(base, name, type(method)(asked))
 

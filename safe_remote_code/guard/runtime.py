@@ -11,7 +11,7 @@ from .attributes import Attributes
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .kinds import GuardedType, class_of, metaclass, type_of
-from .mediated import decorators, deferred, files, libraries, reflection, registries, system
+from .mediated import decorators, deferred, files, libraries, reflection, registries, settings, system
 from .mediated.calls import method_of
 from .saving import class_builders
 from .tombstone import Tombstone
@@ -35,6 +35,7 @@ class Runtime:
         fixed = (
             files.replacements(context)
             | deferred.replacements(context)
+            | settings.replacements()
             | system.replacements(context, self._import_by_name)
             | reflection.replacements(self._import_by_name, self._attributes.load)
         )

@@ -320,3 +320,51 @@ def test_defaults_of_processors_are_copies(tmp_path: Path) -> None:
     assert (ViTImageProcessor.size, ViTImageProcessor.model_input_names) == before
     assert before[0] and before[1]
     assert module.Own.image_mean == [0.5, 0.5, 0.5, 1.0]  # its own list is the one that it wrote
+
+
+def test_settings_of_the_process_stay_the_users(tmp_path: Path) -> None:
+    import gc
+    import warnings
+
+    import numpy as np
+    import torch
+    from transformers import logging
+
+    module = written(
+        tmp_path,
+        """
+        import gc
+        import warnings
+
+        import numpy as np
+        import torch
+        from transformers import logging
+
+        warnings.filterwarnings("ignore")
+
+        def change():
+            gc.disable()
+            warnings.simplefilter("error")
+            np.set_printoptions(precision=1)
+            torch.set_printoptions(precision=1)
+            logging.set_verbosity_error()
+            logging.disable_progress_bar()
+
+        def quiet():
+            with warnings.catch_warnings(record=True) as log:
+                warnings.simplefilter("always")
+                warnings.warn("one")
+                warnings.warn("one")
+            return len(log)
+        """,
+    )
+
+    def settings() -> tuple[object, ...]:
+        printed = str(np.array([1.2345])), str(torch.tensor([1.2345]))
+        return gc.isenabled(), list(warnings.filters), printed, logging.get_verbosity(), logging.is_progress_bar_enabled()
+
+    before = settings()
+    module.change()
+    assert settings() == before
+    assert module.quiet() == 2
+    assert settings() == before

@@ -53,9 +53,8 @@ _CACHE_READERS: Final = (
 )  # fmt: skip
 #: Settings, and `interval`, whose message is formatted with its bounds in it.
 _PLAINLY: Final = (
-    "torch.set_printoptions", "torch._tensor_str.set_printoptions", "numpy.set_printoptions", "numpy.printoptions",
-    "transformers.utils.type_validators.interval", "torch.utils.checkpoint.set_checkpoint_debug_enabled",
-    "torch.utils.checkpoint.set_checkpoint_early_stop",
+    "numpy.printoptions", "transformers.utils.type_validators.interval",
+    "torch.utils.checkpoint.set_checkpoint_debug_enabled", "torch.utils.checkpoint.set_checkpoint_early_stop",
 )  # fmt: skip
 _CONTEXTS: Final = (
     "transformers.utils.ContextManagers", "transformers.utils.generic.ContextManagers",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import importlib.util
 import os
 import sys
 import types
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 
@@ -96,13 +94,6 @@ class _Stream(Sealed):
         return bool(getattr(sys, self._name).isatty())
 
 
-@contextlib.contextmanager
-def _catch_warnings(*, record: bool = False) -> Iterator[object]:
-    """Without `module`, whose attributes it would swap; the real object holds the real module."""
-    with warnings.catch_warnings(record=record) as log:
-        yield log
-
-
 def _basic_config(**keywords: object) -> None:
     """Only a level; handlers, files and `force` would change the logging of the whole process."""
 
@@ -159,7 +150,6 @@ def replacements(context: PackageContext, import_module: Callable[[str, str | No
         "transformers.utils.import_utils._is_package_available": _package_available,
         "importlib.metadata.version": _version,
         "importlib_metadata.version": _version,
-        "warnings.catch_warnings": _catch_warnings,
         "logging.basicConfig": _basic_config,
     }
 
