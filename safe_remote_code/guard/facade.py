@@ -20,7 +20,6 @@ from ..errors import GuardViolationError
 from ..refusal_log import LOG
 from .armour import armour_libraries
 from .armour.late import watch_modules
-from .mediated.compiling import watch_compiled_calls
 from .ownership import owns_class
 from .parameter_writes import ask_methods, asking_for_targets
 from .shown import read_only, share
@@ -204,7 +203,6 @@ class Facades:
             if issubclass(real, type):
                 return self._tombstone(full)  # calling a metaclass makes a class unseen
             armour_libraries()
-            watch_compiled_calls()
         if match == "wildcard" and not self._defined_in_granted_place(real):
             return self._tombstone(full)
         home = _home(real)

@@ -14,7 +14,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from ..ownership import context_on_stack, descends_from_own, owns
+from ..ownership import context_on_stack, descends_from_own
 from ..receivers import loaded_classes
 from ..refusal import refuse
 from .honesty import is_honest_member
@@ -23,27 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNQUOTABLE: Final = re.compile(r'["\\\x00-\x1f\x7f]')
+_UNNAMEABLE: Final = re.compile(r"\W", re.ASCII)
 _TRACED: Final = (
     "torch.SymInt", "torch.SymFloat", "torch.SymBool", "torch.Tensor", "torch.fx.proxy.Proxy", "torch.fx.node.Node",
     "sympy.core.basic.Basic",
 )  # fmt: skip
 _COUNTING: Final = frozenset(["abs", "bool", "float", "int", "max", "min", "pow", "round"])
 _ARITHMETIC: Final = re.compile(r"(?!.*(__|\.[^\W\d]))[\w\s.+\-*/%(),<>=!&|~^]*", re.ASCII)
-
-
-def trusted_backend(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
-    """`__init__` of what `torch.compile` hands graphs to, also where a library compiles as a configuration says."""
-
-    @functools.wraps(method)
-    def __init__(self: Any, backend: Any, *arguments: Any, **keywords: Any) -> None:
-        called = backend
-        while isinstance(called, functools.partial):
-            called = called.func
-        if owns(called) or descends_from_own(type(called)):
-            refuse(f"backend {backend!r:.60} of torch.compile")
-        method(self, backend, *arguments, **keywords)
-
-    return __init__
 
 
 def own_builtins(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,6 +100,42 @@ def clean_texts(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     return call_function
 
 
+def commented(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`get_kernel_metadata` of Inductor, whose texts stand as comments in the module that it executes."""
+
+    @functools.wraps(real)
+    def get_kernel_metadata(node_schedule: Any, wrapper: Any) -> tuple[str, ...]:
+        return tuple(_as_comment(text, wrapper.comment) for text in real(node_schedule, wrapper))
+
+    return get_kernel_metadata
+
+
+def named(module: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`get_fused_kernel_name` of Inductor, by which a function in C++ or Triton is called."""
+
+    @functools.wraps(real)
+    def get_fused_kernel_name(*arguments: Any, **keywords: Any) -> str:
+        return _UNNAMEABLE.sub("_", str.__str__(real(*arguments, **keywords)))
+
+    return get_fused_kernel_name
+
+
+def comment_lines(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`make_comment` of Inductor's writers."""
+
+    @functools.wraps(method)
+    def make_comment(self: Any, line: Any) -> Any:
+        return method(self, _as_comment(line, self.comment) if isinstance(line, str) else line)
+
+    return make_comment
+
+
+def _as_comment(text: str, mark: str) -> str:
+    """`text` with `mark` before each of its lines, none of which goes on in the next (`\\` in C++)."""
+    lines = (line.rstrip("\\ \t") for line in str.__str__(text).splitlines())
+    return "\n".join(line if not line or line.lstrip().startswith(mark) else f"{mark} {line}" for line in lines)
+
+
 def exact_source(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
     """`get_value` of the compiler's sources, which evaluates the text of a path to a value: of exact names and keys."""
     source: Any = vars(sys.modules[cls.__module__])["Source"]
@@ -153,14 +175,16 @@ def only_arithmetic(module: Any, real: Callable[..., Any]) -> Callable[..., Any]
 
 #: What is put before which function, and before which method.
 FUNCTIONS: Final = {
+    "torch._inductor.utils.get_fused_kernel_name": named,
+    "torch._inductor.utils.get_kernel_metadata": commented,
     "sympy.parsing.sympy_parser.parse_expr": only_arithmetic,
 }
 METHODS: Final = {
-    "torch._TorchCompileWrapper.__init__": trusted_backend,
     "torch._dynamo.symbolic_convert.InstructionTranslatorBase.load_builtin_from_argval": own_builtins,
     "torch._guards.Source.get_value": exact_source,
     "torch._guards.ChainedSource.get_value": exact_source,
     "torch._inductor.graph.GraphLowering.call_function": clean_texts,
+    "torch._inductor.codegen.wrapper.PythonWrapperCodegen.make_comment": comment_lines,
     "torch._higher_order_ops.flex_attention.FlexAttentionHOP.__call__": plain_options,
     "torch._higher_order_ops.flex_attention.FlexAttentionBackwardHOP.__call__": plain_options,
 }

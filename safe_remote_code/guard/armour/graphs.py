@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..ownership import definer, descends_from_own
 from ..refusal import refuse
+from .compile_settings import of_remote_code
 from .honesty import is_honest_member
 
 if TYPE_CHECKING:
@@ -49,6 +50,18 @@ def trusted_generator(cls: type, method: Callable[..., Any]) -> Callable[..., An
         return method(self, *arguments, **keywords)
 
     return _python_code
+
+
+def trusted_pass(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`apply_graph_pass` and its like, which hand out the graph that is being compiled: not to remote code."""
+
+    @functools.wraps(method)
+    def apply(self: Any, pass_fn: Any) -> Any:
+        if of_remote_code(pass_fn):
+            refuse(f"{pass_fn!r:.60} as a pass over a graph")
+        return method(self, pass_fn)
+
+    return apply
 
 
 def _check_node(node: Any) -> None:
@@ -116,4 +129,6 @@ FUNCTIONS: Final = {"torch.fx.graph._is_from_torch": honest_origin}
 METHODS: Final = {
     "torch.fx.graph.CodeGen._gen_python_code": checked_graph,
     "torch.fx.graph.Graph._python_code": trusted_generator,
+    "torch.fx.passes.graph_transform_observer.GraphTransformObserver.apply_graph_pass": trusted_pass,
+    "torch.fx.passes.graph_transform_observer.GraphTransformObserver.apply_gm_pass": trusted_pass,
 }

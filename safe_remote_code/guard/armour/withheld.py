@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
-from . import compilers, exports, graphs, type_texts
+from . import compile_settings, compilers, exports, graphs, type_texts
 from .caches import copying_for_remote_code
 from .late import loaded
 from .memory import protocol_members
@@ -236,7 +236,7 @@ def withhold_methods() -> None:
         _ask_function(f"{place}._get_protocol_attrs", protocol_members)
     for dotted, of_function in _FUNCTIONS.items():
         _ask_function(dotted, of_function)
-    for dotted, of_method in (compilers.METHODS | graphs.METHODS).items():
+    for dotted, of_method in (compile_settings.METHODS | compilers.METHODS | graphs.METHODS).items():
         _ask(dotted, of_method)
     _ask("logging.Formatter.formatException", _of_real_error)
     _ask("logging.Logger.setLevel", _of_own_logger)

@@ -12,10 +12,10 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
+from ..armour.compile_settings import refused_setting
 from ..context import exact_path
 from ..ownership import Sealed, owns, owns_instance
 from .calls import mediated_call
-from .compiling import refused_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
