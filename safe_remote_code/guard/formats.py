@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..capability import shipped_capabilities
 from ..grammar import CHECKED, refused_attribute
-from .ownership import context_on_stack, owns_class
+from .ownership import context_on_stack, descends_from_own, owns_class
 from .refusal import refuse
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ OF_ARGUMENT: Final = {
         (3, "hypothesis_template"),
     "transformers.pipelines.zero_shot_audio_classification.ZeroShotAudioClassificationPipeline.preprocess":
         (3, "hypothesis_template"),
+    "transformers.models.whisper.generation_whisper.WhisperGenerationMixin._maybe_warn_unused_inputs":
+        (5, "total_input_frames"),
 }  # fmt: skip
 #: So do these functions.
 OF_FUNCTION: Final = {"torch.cuda.nvtx.range": (0, "msg")}
@@ -108,6 +110,8 @@ def checking_receiver(cls: type, method: Any, attribute: str) -> Any:
 
 def _checked(text: Any) -> Any:
     if not isinstance(text, str):
+        if descends_from_own(type(text)):
+            refuse(f"an instance of {type(text).__qualname__} in the place of a text")
         return text
     exact = str.__str__(text)
     check_format(exact)
