@@ -16,6 +16,7 @@ import transformers
 from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard import ownership
 from safe_remote_code.guard.armour.lookups import _getattr, _setattr
+from safe_remote_code.guard.context import writing_below
 
 from .written import written
 
@@ -122,3 +123,22 @@ def attend(q):
     out, inside = module.attend(torch.ones(1, 1, 2, 4))
     assert out.shape == (1, 1, 2, 4) and not inside
     assert torch.backends.cuda.flash_sdp_enabled() == before
+
+
+def test_a_tokenizer_of_a_library_is_found_by_its_name(tmp_path: Path) -> None:
+    """transformers 5 writes a second name for it into the module that defines it."""
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat"]), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}', encoding="utf-8")
+    module = written(
+        tmp_path,
+        """
+        from transformers import AutoTokenizer
+
+        def ids(folder):
+            return AutoTokenizer.from_pretrained(folder)("cat")["input_ids"]
+        """,
+    )
+    with writing_below(str(folder)):
+        assert module.ids(str(folder)) == [2, 5, 3]

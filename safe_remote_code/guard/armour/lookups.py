@@ -46,10 +46,12 @@ _OF_OWN: Final = frozenset(["__dict__", "__class__"])
 _FOREIGN: Final = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, logging.Logger)
 #: `getattr(torch, device.type)`, in torch and accelerate.
 _DEVICES: Final = frozenset(["cpu", "cuda", "xpu", "mps", "mtia", "hpu", "npu", "mlu", "musa", "sdaa", "maia", "xla"])
-#: Write names of their own tables to modules: lazy modules and `torch.ops` keep what they looked up, and the functions
-#: of `torch.nn.init` are replaced while a model is made without initial weights.
+#: Write names of their own tables to modules: lazy modules and `torch.ops` keep what they looked up, the functions
+#: of `torch.nn.init` are replaced while a model is made without initial weights, and a class of the table of tokenizers
+#: gets its own name with "Fast" behind it, in the module that defines it.
 _WRITERS: Final = frozenset(
-    ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils", "torch._ops"]
+    ["transformers.utils.import_utils", "transformers.initialization", "transformers.modeling_utils", "torch._ops",
+     "transformers.models.auto.tokenization_auto.tokenizer_class_from_name"]
 )  # fmt: skip
 #: Read modules, or functions of modules, under the names of a table of constants of their own.
 _BY_OWN_TABLE: Final = frozenset(
@@ -189,7 +191,7 @@ def _check_write(obj: object, name: str) -> None:
     caller = sys._getframe(2)
     if _spells(caller.f_code, name) or context_on_stack(caller) is None:
         return
-    if isinstance(obj, ModuleType) and _module(caller) in _WRITERS:
+    if isinstance(obj, ModuleType) and (_module(caller) in _WRITERS or _where(caller) in _WRITERS):
         return
     if isinstance(obj, _FOREIGN) and not owns(obj):
         what = _builtin_getattr(obj, "__name__", type(obj).__name__)
