@@ -142,3 +142,32 @@ def test_a_tokenizer_of_a_library_is_found_by_its_name(tmp_path: Path) -> None:
     )
     with writing_below(str(folder)):
         assert module.ids(str(folder)) == [2, 5, 3]
+
+
+def test_tensors_are_saved_by_remote_code(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    module = written(
+        tmp_path,
+        """
+        import io
+        import torch
+
+        def saved(tensors):
+            stream = io.BytesIO()
+            torch.save(tensors, stream)
+            return stream
+
+        def save(tensors, path):
+            torch.save(tensors, path)
+        """,
+    )
+    tensors = {"a": torch.arange(3.0), "b": torch.ones(2, dtype=torch.bfloat16), "c": torch.tensor([1, 2])}
+    with pytest.raises(GuardViolationError, match=r"torch\.save"):
+        module.save(tensors, str(tmp_path / "state.pt"))
+    with writing_below(str(tmp_path)):
+        module.save(tensors, str(tmp_path / "state.pt"))
+    stream = module.saved(tensors)
+    stream.seek(0)
+    for read in (torch.load(stream, weights_only=True), torch.load(tmp_path / "state.pt", weights_only=True)):
+        assert read.keys() == tensors.keys()
+        assert all(torch.equal(read[name], value) for name, value in tensors.items())

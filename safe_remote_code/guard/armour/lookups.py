@@ -55,7 +55,8 @@ _WRITERS: Final = frozenset(
 )  # fmt: skip
 #: Read modules, or functions of modules, under the names of a table of constants of their own.
 _BY_OWN_TABLE: Final = frozenset(
-    ["transformers.utils.auto_docstring.get_placeholders_dict", "torch.nn.attention._sdpa_kernel"]
+    ["transformers.utils.auto_docstring.get_placeholders_dict", "torch.nn.attention._sdpa_kernel",
+     "torch.serialization._save.<locals>.persistent_id"]
 )  # fmt: skip
 #: Reflect on functions for a living; what remote code may ask them is decided elsewhere.
 _EXEMPT: Final = (
