@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from safe_remote_code.errors import GuardViolationError
 from safe_remote_code.guard import ownership
 from safe_remote_code.guard.armour.lookups import _getattr, _setattr
 from safe_remote_code.guard.context import writing_below
+from safe_remote_code.guard.tombstone import Tombstone
 
 from .written import written
 
@@ -123,6 +126,72 @@ def attend(q):
     out, inside = module.attend(torch.ones(1, 1, 2, 4))
     assert out.shape == (1, 1, 2, 4) and not inside
     assert torch.backends.cuda.flash_sdp_enabled() == before
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("transformers", "pipeline"), ("transformers", "Trainer"), ("transformers", "RagRetriever"),
+     ("huggingface_hub", "HfApi"), ("huggingface_hub", "PyTorchModelHubMixin")],
+)  # fmt: skip
+def test_a_name_that_nobody_uses_may_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str
+) -> None:
+    """Whether or not the user has asked the lazy module for it before, which then keeps it."""
+    real: Any = importlib.import_module(package)
+    getattr(real, name)
+    monkeypatch.delitem(vars(real), name, raising=False)
+    module = written(
+        tmp_path,
+        f"""
+        import {package}
+
+        there = hasattr({package}, "{name}"), hasattr({package}, "missing_name")
+        from {package} import {name}
+
+        def missing():
+            from {package} import missing_name
+
+        def used():
+            return {name}("x")
+        """,
+    )
+    assert module.there == (True, False)
+    assert isinstance(getattr(module, name), Tombstone)
+    with pytest.raises(ImportError):
+        module.missing()
+    with pytest.raises(GuardViolationError, match="is not granted"):
+        module.used()
+
+
+def test_what_answers_a_facade_is_asked_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lazy module itself, and one that has something of remote code between it and the facade."""
+    module = written(
+        tmp_path,
+        """
+        import transformers
+
+        class Between:
+            def __getattr__(self, name):
+                self.found = self.real(name)
+                return self.found
+
+        def through(function, *arguments):
+            return function(*arguments)
+
+        def by_facade(between, name):
+            return getattr(transformers, name)
+        """,
+    )
+    monkeypatch.delitem(vars(transformers), "pipeline", raising=False)
+    chosen = "".join(["pipe", "line"])
+    with pytest.raises(GuardViolationError, match="a name that remote code chose"):
+        module.through(transformers.__getattr__, chosen)
+    between = module.Between()
+    between.real = transformers.__getattr__
+    monkeypatch.setitem(sys.modules, "transformers", between)
+    with pytest.raises(GuardViolationError, match="a name that remote code chose"):
+        module.by_facade(between, chosen)
+    assert not hasattr(type(between), "found") and "found" not in vars(between)
 
 
 def test_a_tokenizer_of_a_library_is_found_by_its_name(tmp_path: Path) -> None:

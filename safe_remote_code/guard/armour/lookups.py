@@ -58,6 +58,8 @@ _BY_OWN_TABLE: Final = frozenset(
     ["transformers.utils.auto_docstring.get_placeholders_dict", "torch.nn.attention._sdpa_kernel",
      "torch.serialization._save.<locals>.persistent_id"]
 )  # fmt: skip
+#: Reads the names that remote code asks a facade for, and judges what it found before it hands out any of it.
+_FACADE: Final = "safe_remote_code.guard.facade.Facades._resolve"
 #: Reflect on functions for a living; what remote code may ask them is decided elsewhere.
 _EXEMPT: Final = (
     "safe_remote_code.", "functools.", "dataclasses.", "enum.", "inspect.", "typing.", "typing_extensions.", "ast.",
@@ -170,7 +172,7 @@ def _check_found(obj: object, name: str, value: object) -> None:
         return
     if type(value).__module__ == "torch._ops":
         return  # a namespace of operators; it says that it is a module
-    if _where(caller) in _BY_OWN_TABLE:
+    if _where(caller) in _BY_OWN_TABLE or _answers_facade(caller):
         return
     if isinstance(value, ModuleType) and _is_lazily_found(caller, obj, value):
         return
@@ -180,6 +182,15 @@ def _check_found(obj: object, name: str, value: object) -> None:
         sink = shipped_capabilities().sink(f"{obj.__name__}.{name}")
         if sink is not None and sink.capability not in context.granted.capabilities:
             refuse(f"{_where(caller)} reads {obj.__name__}.{name} ({sink.capability}), a name that remote code chose")
+
+
+def _answers_facade(frame: FrameType | None) -> bool:
+    """Whether lazy modules of a library, one asking the other, answer a facade: nothing of remote code in between."""
+    while frame is not None and (frame.f_code is _getattr.__code__ or frame.f_code.co_name == "__getattr__"):
+        if is_remote_globals(id(frame.f_globals)):
+            return False
+        frame = frame.f_back
+    return frame is not None and _where(frame) == _FACADE
 
 
 def _is_lazily_found(caller: FrameType, obj: object, value: ModuleType) -> bool:
