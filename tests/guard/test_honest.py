@@ -308,3 +308,18 @@ def test_enumerations_made_by_a_call_are_of_who_calls(tmp_path: Path) -> None:
     ours = enum.Enum("Ours", "X Y")
     assert ours.__module__ == __name__
     assert enum.IntFlag("Named", {"A": 1}, module="elsewhere").__module__ == "elsewhere"
+
+
+def test_ranges_with_a_progress_bar(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm")
+    module = written(
+        tmp_path,
+        """
+        from tqdm.autonotebook import trange
+        from tqdm.std import trange as plain
+
+        def run():
+            return list(trange(2, disable=True)), list(plain(1, 3, disable=True))
+        """,
+    )
+    assert module.run() == ([0, 1], [1, 2])
