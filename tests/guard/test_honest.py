@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import enum
+import hashlib
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -323,3 +328,72 @@ def test_ranges_with_a_progress_bar(tmp_path: Path) -> None:
         """,
     )
     assert module.run() == ([0, 1], [1, 2])
+
+
+def _vocabulary(folder: Path) -> None:
+    """The single bytes and one merge, in both forms that tiktoken reads."""
+    singles = [b for b in range(256) if chr(b).isprintable() and chr(b) != " "]
+    others = [b for b in range(256) if b not in singles]
+    letters = {b: chr(b) for b in singles} | {b: chr(256 + n) for n, b in enumerate(others)}
+    ranks = {bytes([b]): rank for rank, b in enumerate(singles + others)} | {b"ca": 256}
+    lines = [base64.b64encode(token).decode() + f" {rank}" for token, rank in ranks.items()]
+    (folder / "a.tiktoken").write_text("\n\n".join(lines), encoding="ascii")
+    (folder / "broken.tiktoken").write_text("Y2E= 1\nY2E=\n", encoding="ascii")
+    (folder / "vocab.bpe").write_text("#version\nc a\n", encoding="utf-8")
+    encoder = {"".join(letters[b] for b in token): rank for token, rank in ranks.items()}
+    (folder / "encoder.json").write_text(json.dumps(encoder), encoding="utf-8")
+
+
+def test_tiktoken_reads_files_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = pytest.importorskip("tiktoken.load")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))
+    folder, other = tmp_path / "own", tmp_path / "other"
+    for path in (folder, other):
+        path.mkdir()
+        _vocabulary(path)
+    module = written(
+        tmp_path,
+        """
+        from tiktoken.load import data_gym_to_mergeable_bpe_ranks, load_tiktoken_bpe
+
+        def ranks(*arguments):
+            return load_tiktoken_bpe(*arguments)
+
+        def merged(vocab, encoder, **keywords):
+            return data_gym_to_mergeable_bpe_ranks(vocab_bpe_file=vocab, encoder_json_file=encoder, **keywords)
+        """,
+    )
+    digest = hashlib.sha256((folder / "a.tiktoken").read_bytes()).hexdigest()
+    names = {path.name: str(path) for path in folder.iterdir()}
+    with writing_below(str(folder)):
+        ranks = module.ranks(names["a.tiktoken"], digest)
+        assert ranks == module.ranks(names["a.tiktoken"])
+        assert module.merged(names["vocab.bpe"], names["encoder.json"]) == ranks
+        failures = [
+            _failure(module.ranks, names["a.tiktoken"], "0" * 64),
+            _failure(module.ranks, names["broken.tiktoken"]),
+            _failure(module.ranks, str(folder / "missing")),
+        ]
+        for path in ("a.tiktoken", "https://host/a.tiktoken"):
+            with pytest.raises(GuardViolationError, match="not inside"):
+                module.ranks(str(other / path))
+        with pytest.raises(GuardViolationError, match="not inside"):
+            module.merged(names["vocab.bpe"], str(other / "encoder.json"))
+        assert _failure(module.ranks, os.path.relpath(str(other / "a.tiktoken")))[0] is GuardViolationError
+    assert not (tmp_path / "cache").exists()
+    assert load.load_tiktoken_bpe(names["a.tiktoken"], digest) == ranks
+    assert load.data_gym_to_mergeable_bpe_ranks(names["vocab.bpe"], names["encoder.json"]) == ranks
+    (tmp_path / "cache").rename(tmp_path / "used")
+    assert failures == [
+        _failure(load.load_tiktoken_bpe, names["a.tiktoken"], "0" * 64),
+        _failure(load.load_tiktoken_bpe, names["broken.tiktoken"]),
+        _failure(load.load_tiktoken_bpe, str(folder / "missing")),
+    ]
+
+
+def _failure(function: Any, *arguments: str) -> tuple[type, str]:
+    try:
+        function(*arguments)
+    except Exception as error:
+        return type(error), str(error)
+    raise AssertionError("did not fail")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
-from . import compile_settings, compilers, exports, graphs, type_texts
+from . import compile_settings, compilers, exports, graphs, native, type_texts
 from .caches import copying_for_remote_code
 from .late import loaded
 from .memory import protocol_members
@@ -57,7 +57,7 @@ _OF_OWN_CLASSES: Final = (
     "transformers.feature_extraction_utils.FeatureExtractionMixin",
     "transformers.video_processing_utils.BaseVideoProcessor",
 )  # fmt: skip
-_FUNCTIONS: Final = compilers.FUNCTIONS | exports.FUNCTIONS | graphs.FUNCTIONS | type_texts.FUNCTIONS
+_FUNCTIONS: Final = compilers.FUNCTIONS | exports.FUNCTIONS | graphs.FUNCTIONS | native.FUNCTIONS | type_texts.FUNCTIONS
 _asked: Final[set[str]] = set()
 
 
