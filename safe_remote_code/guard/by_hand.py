@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..grammar import METHODS
 from .armour.native import reads_when_made
 from .mediated.calls import method_of
-from .ownership import descends_from_own, owns_callable, owns_class
+from .ownership import definer, descends_from_own, owns_callable, owns_class
 from .receivers import behind
 from .refusal import check_name, refuse
 from .stand_ins import is_withheld, real_class, shown_class
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from .context import PackageContext
 
 _PLAIN_TYPES: Final = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None), None)
+
+#: Modules of native classes whose own `__getstate__` gives the JSON text of their settings, in bytes.
+_TELL_THEIR_STATE: Final = tuple(
+    f"tokenizers.{part}" for part in ("normalizers", "pre_tokenizers", "decoders", "processors", "models")
+)
 
 
 def receiver_of(receiver: object, value: object, arguments: tuple[object, ...], unbound_arity: int) -> object:
@@ -126,6 +131,8 @@ def of_own_class(value: object) -> object:
 
 def of_own_instance(receiver: object, value: object, name: str) -> object:
     target = getattr(value, "__self__", receiver)
+    if name == "__getstate__" and getattr(definer(type(target), name), "__module__", None) in _TELL_THEIR_STATE:
+        return value
     if not owns_class(type(target)):
         refuse(f"{name} of a {type(target).__name__}, which this code does not own")
     return value

@@ -397,3 +397,33 @@ def _failure(function: Any, *arguments: str) -> tuple[type, str]:
     except Exception as error:
         return type(error), str(error)
     raise AssertionError("did not fail")
+
+
+def test_parts_of_a_tokenizer_tell_their_settings(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    module = written(
+        tmp_path,
+        """
+        import json
+        from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
+
+        def settings():
+            parts = [normalizers.Lowercase(), pre_tokenizers.ByteLevel(), decoders.Metaspace(), models.Unigram(),
+                     processors.BertProcessing(("a", 1), ("b", 2))]
+            return [json.loads(part.__getstate__())["type"] for part in parts]
+
+        def of(part):
+            return part.__getstate__()
+
+        def changed(part, state):
+            part.__setstate__(state)
+        """,
+    )
+    assert module.settings() == ["Lowercase", "ByteLevel", "Metaspace", "Unigram", "BertProcessing"]
+    tokenizers = pytest.importorskip("tokenizers")
+    with pytest.raises(GuardViolationError, match="__setstate__"):
+        module.changed(tokenizers.normalizers.Lowercase(), b"{}")
+    forged = enum.Enum("Forged", "A", module="tokenizers.models")
+    for part in (tokenizers.normalizers.Lowercase, tokenizers.decoders.DecodeStream(skip_special_tokens=False), torch.nn.Linear(1, 1), forged.A):
+        with pytest.raises(GuardViolationError, match="__getstate__"):
+            module.of(part)
