@@ -11,12 +11,14 @@ from __future__ import annotations
 import enum
 import importlib
 import importlib.util
+import operator
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
+from ..grammar import is_dunder
 from ..refusal_log import LOG
 from .armour import armour_libraries
 from .armour.late import watch_modules
@@ -147,6 +149,8 @@ class Facades:
             ImportError: the module has no such name, as Python would.
         """
         facade = self.import_module(module)
+        if module == "operator":
+            name = _plain_operator(name)
         if isinstance(facade, Tombstone):
             return getattr(facade, name)
         try:
@@ -262,6 +266,12 @@ class Facades:
             return top in sys.modules or importlib.util.find_spec(top) is not None
         except (ImportError, ValueError):
             return False
+
+
+def _plain_operator(name: str) -> str:
+    """What `operator.__add__` is called without underscores: `add`, the same function."""
+    real = vars(operator).get(name) if is_dunder(name) else None
+    return real.__name__ if isinstance(real, BuiltinFunctionType) else name
 
 
 def _has_submodule(module: str, name: str) -> bool:

@@ -427,3 +427,24 @@ def test_parts_of_a_tokenizer_tell_their_settings(tmp_path: Path) -> None:
     for part in (tokenizers.normalizers.Lowercase, tokenizers.decoders.DecodeStream(skip_special_tokens=False), torch.nn.Linear(1, 1), forged.A):
         with pytest.raises(GuardViolationError, match="__getstate__"):
             module.of(part)
+
+
+def test_operators_under_their_special_names(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        from operator import __add__, __and__ as both, __eq__, __invert__, add
+
+        same = __add__ is add
+
+        def used():
+            return __add__(1, 2), both(6, 3), __eq__(1, 1), __invert__(0)
+
+        def missing():
+            from operator import __radd__
+        """,
+    )
+    assert module.used() == (3, 2, True, -1)
+    assert module.same
+    with pytest.raises(ImportError):
+        module.missing()
