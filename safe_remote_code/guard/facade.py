@@ -22,6 +22,7 @@ from ..grammar import is_dunder
 from ..refusal_log import LOG
 from .armour import armour_libraries
 from .armour.late import watch_modules
+from .armour.memory import answers_any_name, armour
 from .ownership import owns_class
 from .parameter_writes import ask_methods, asking_for_targets
 from .shown import read_only, share
@@ -207,6 +208,8 @@ class Facades:
             if issubclass(real, type):
                 return self._tombstone(full)  # calling a metaclass makes a class unseen
             armour_libraries()
+            if answers_any_name(real):
+                armour(real)
         if match == "wildcard" and not self._defined_in_granted_place(real):
             return self._tombstone(full)
         home = _home(real)

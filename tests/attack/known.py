@@ -182,6 +182,8 @@ UNLISTED: Final = tuple(
 
 #: Stopped, but not by an error of ours, and why that is enough. The second word is what Python says, if anything.
 ORDINARY: Final = {
+    "array-interface-by-subclass-of-encoding": (None, "the object says nothing to numpy, which makes an array of its own"),
+    "array-interface-by-subclass-of-feature": (None, "the object says nothing to numpy, which makes an array of its own"),
     "attribute-map-renames-class": ("ValueError", "the class is the real one, which transformers finds not to match"),
     "cached-table-of-a-function": (None, "gets a copy of the table"),
     "getattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),

@@ -33,7 +33,14 @@ def armour_readers(cls: type) -> None:
     """
     for name in ("__getattr__", "__getattribute__"):
         if name in cls.__dict__:
-            type.__setattr__(cls, name, _not_for_special(cls, name, cls.__dict__[name]))
+            keep_from_special(cls, name)
+
+
+def keep_from_special(cls: type, name: str) -> None:
+    """Let `__getattr__` or `__getattribute__`, as `name` says, of class `cls` not answer for special names."""
+    reader = cls.__dict__[name]
+    if not getattr(reader, "_keeps_from_special", False):
+        type.__setattr__(cls, name, _not_for_special(cls, name, reader))
 
 
 def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
@@ -46,7 +53,10 @@ def _not_for_special(cls: Any, which: str, reader: Any) -> Any:
             return reader(self, name)
         return reader.__get__(self, type(self))(name)  # `__getattr__ = dict.get`, a partialmethod, a staticmethod
 
-    return functools.wraps(reader)(read) if isinstance(reader, FunctionType) else read
+    if isinstance(reader, FunctionType):
+        functools.update_wrapper(read, reader)
+    read._keeps_from_special = True  # type: ignore[attr-defined]  # ours
+    return read
 
 
 def armour_equality(cls: Any) -> None:

@@ -3,7 +3,8 @@
 numpy and torch read `__array_interface__` and its kin from any object, and believe the address in
 it. Grammar refuses these names in source, but objects that pass arbitrary names through (`self.__dict__`,
 a configuration's keyword arguments, `BatchFeature`) would still show them. An *armoured* class has a data
-descriptor of each name, which wins over the instance and says that there is no such attribute.
+descriptor of each name, which wins over the instance and says that there is no such attribute; and a `__getattr__` of
+a library, which Python asks next, is not asked for special names: it may read what a subclass or an item says.
 
 `numpy.ndarray(shape, dtype=object, buffer=...)` makes object pointers of bytes: remote code sees a stand-in.
 """
@@ -15,14 +16,14 @@ import enum
 import functools
 import sys
 from collections import OrderedDict
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, final
 
 from ...errors import GuardViolationError
 from ...grammar import is_dunder
-from ..ownership import context_on_stack, is_remote_globals, register_called, share_kind
+from ..ownership import context_on_stack, definer, is_remote_globals, owns_class, register_called, share_kind
 from ..stand_ins import stand_in
-from .honesty import armour_attribute_map, honest_constructor
+from .honesty import armour_attribute_map, honest_constructor, keep_from_special
 from .late import loaded
 
 if TYPE_CHECKING:
@@ -44,8 +45,15 @@ _LENIENT: Final = (
     "transformers.feature_extraction_utils.FeatureExtractionMixin",
     "transformers.tokenization_utils_base.PreTrainedTokenizerBase",
     "transformers.utils.quantization_config.QuantizationConfigMixin", "transformers.video_utils.VideoMetadata",
-    "transformers.image_utils.SizeDict", "torch.optim.lr_scheduler.LRScheduler",
+    "transformers.image_utils.SizeDict", "torch.optim.lr_scheduler.LRScheduler", "easydict.EasyDict",
+    "addict.addict.Dict",
 )  # fmt: skip
+#: Their readers look at the namespace of the instance alone, or are armoured by hand (`armour_attribute_map`).
+_CAREFUL: Final = (
+    "torch.nn.modules.module.Module", "transformers.configuration_utils.PretrainedConfig",
+    "transformers.configuration_utils.PreTrainedConfig",
+)  # fmt: skip
+_READERS: Final = ("__getattr__", "__getattribute__")
 #: Where a module keeps what its `__getattr__` finds; others have `data`.
 _OF_MODULES: Final = ("_buffers", "_parameters", "_modules")
 _EXACT: Final = (dict, OrderedDict)
@@ -120,6 +128,22 @@ def armour(cls: type) -> None:
         type.__setattr__(cls, name, _Absent(name))
     if absent:
         type.__setattr__(cls, "__dir__", _listing_without(cls.__dir__, frozenset(absent)))
+    for home, name in _library_readers(cls):
+        if f"{home.__module__}.{home.__qualname__}" not in _CAREFUL:
+            keep_from_special(home, name)
+
+
+def answers_any_name(cls: type) -> bool:
+    """Whether a library's class has a reader or writer of its own, so that instances may answer names of any choice."""
+    writer = definer(cls, "__setattr__")
+    written = writer is not None and isinstance(writer.__dict__["__setattr__"], FunctionType)
+    return written or bool(_library_readers(cls))
+
+
+def _library_readers(cls: type) -> list[tuple[type, str]]:
+    found = [(home, name) for name in _READERS if (home := definer(cls, name)) is not None]
+    return [(home, name) for home, name in found
+            if isinstance(home.__dict__[name], FunctionType) and not owns_class(home)]  # fmt: skip
 
 
 def _listing_without(listing: Any, absent: frozenset[str]) -> Any:

@@ -12,6 +12,7 @@ import sys
 from types import FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from ...grammar import is_dunder
 from .. import formats
 from ..ownership import context_of_globals, context_on_stack, owns_class
 from ..refusal import refuse
@@ -48,6 +49,11 @@ _OF_INSTANCES: Final = (
     "transformers.models.auto.configuration_auto._LazyConfigMapping.__getitem__",
     "transformers.models.auto.auto_factory._LazyAutoMapping.__getitem__",
     "transformers.image_utils.SizeDict.__setitem__", "transformers.video_utils.VideoMetadata.__setitem__",
+)  # fmt: skip
+#: An item is an attribute as well, whatever its name.
+_ITEM_WRITERS: Final = (
+    "easydict.EasyDict.__setitem__", "easydict.EasyDict.__setattr__",
+    "transformers.utils.generic.ModelOutput.__setitem__",
 )  # fmt: skip
 #: They write to the class that they are called on.
 _OF_OWN_CLASSES: Final = (
@@ -94,6 +100,16 @@ def _of_instance(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
         if not issubclass(type(self), cls):
             refuse(f"{method.__qualname__} of something that is no {cls.__qualname__}")
         return method(self, *arguments, **keywords)
+
+    return call
+
+
+def _of_plain_name(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, name: Any, value: Any) -> Any:
+        if isinstance(name, str) and is_dunder(str.__str__(name)):
+            refuse(f"item {str.__str__(name)} of a {cls.__qualname__} would be an attribute of its instance")
+        return method(self, name, value)
 
     return call
 
@@ -222,6 +238,8 @@ def withhold_methods() -> None:
         _ask(dotted, _not_directly)
     for dotted in _OF_INSTANCES:
         _ask(dotted, _of_instance)
+    for dotted in _ITEM_WRITERS:
+        _ask(dotted, _of_plain_name)
     _ask(
         "transformers.generation.stopping_criteria.StopStringCriteria.clean_and_embed_tokens_with_cache",
         copying_for_remote_code,
