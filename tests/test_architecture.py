@@ -201,6 +201,7 @@ _BY_NAME = {
     "guard.builtins": "an import of C code in a guarded frame; hands out nothing",
     "guard.facade": "the module behind a facade that the policy grants",
     "guard.mediated.libraries": "the real function behind a replacement, when remote code first asks for it",
+    "guard.mediated.makers": "the real maker behind a replacement, when remote code first asks for it",
     "guard.mediated.registries": "the registry behind a replacement, when remote code first asks for it",
     "guard.mediated.decorators": "the real decorator behind a replacement, when remote code first asks for it",
     "guard.armour.native": "what reads pictures, beside PIL.Image, before the first picture is opened",

@@ -11,7 +11,7 @@ from .attributes import Attributes
 from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .kinds import GuardedType, class_of, metaclass, type_of
-from .mediated import decorators, deferred, files, libraries, reflection, registries, settings, system
+from .mediated import decorators, deferred, files, libraries, makers, reflection, registries, settings, system
 from .mediated.calls import method_of
 from .saving import class_builders
 from .tombstone import Tombstone
@@ -39,13 +39,14 @@ class Runtime:
             | system.replacements(context, self._import_by_name)
             | reflection.replacements(self._import_by_name, self._attributes.load)
         )
-        makers: dict[str, Callable[[], object]] = {
+        by_name: dict[str, Callable[[], object]] = {
             **{name: (lambda value=value: value) for name, value in fixed.items()},  # type: ignore[misc]  # bound now
             **libraries.replacements(context, self._import_by_name),
+            **makers.replacements(context),
             **decorators.replacements(context),
             **registries.replacements(context),
         }
-        self._facades = Facades(context.granted, makers)
+        self._facades = Facades(context.granted, by_name)
         self.builtins = self._builtins(fixed["builtins.open"])
 
     def _builtins(self, guarded_open: object) -> dict[str, object]:
