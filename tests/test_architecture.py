@@ -26,7 +26,7 @@ PACKAGE = ROOT / "safe_remote_code"
 
 #: From the bottom; a unit is a module or a folder directly in the package. Each may import from rows above it only.
 LAYERS = (
-    ("words", ("limits", "finding", "shipped", "grammar", "collector")),
+    ("words", ("limits", "finding", "shipped", "grammar", "flags", "collector")),
     ("errors", ("errors", "events")),
     ("values", ("reference", "documents", "patterns", "syntax", "refusal_log", "atomic", "removal", "places")),
     ("values of these", ("snapshot", "capability", "relative_imports")),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from ..capability import shipped_capabilities
 from ..errors import GuardViolationError
+from ..flags import FLAGS, KEPT
 from ..grammar import is_dunder
 from ..refusal_log import LOG
 from .armour import armour_libraries
@@ -76,7 +77,7 @@ class Facade(ModuleType):
 
 @final
 class FacadeView:
-    """What remote code writes to in the place of a facade: only new names, for classes of its own.
+    """What remote code writes to in the place of a facade: only new names, for classes of its own, and some flags.
 
     `transformers.MyProcessor = MyProcessor` is how some repositories announce a class. The name is
     then there for this package, and for nobody else.
@@ -89,7 +90,12 @@ class FacadeView:
 
     def __setattr__(self, name: str, value: object) -> None:
         facade = object.__getattribute__(self, "_facade")
-        if hasattr(sys.modules[_OWNERS[id(facade)][1]], name) or not (isinstance(value, type) and owns_class(value)):
+        facades, module = _OWNERS[id(facade)]
+        full = f"{module}.{name}"
+        if type(value) in FLAGS.get(full, ()) and facades._granted.allows(full):
+            if full not in KEPT:
+                setattr(sys.modules[module], name, value)
+        elif hasattr(sys.modules[module], name) or not (isinstance(value, type) and owns_class(value)):
             setattr(facade, name, value)  # raises
         vars(facade)[name] = value
 

@@ -24,6 +24,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from ...flags import FLAGS
 from ..context import Rule
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def _write(node: ast.AST, owner: ast.expr, context: Context) -> Sequence[Finding
     # So it does for a class of its own under a new name (`transformers.MyProcessor = MyProcessor`),
     # which stays in its view.
     adds_class = isinstance(node, ast.Attribute) and node.attr[:1].isupper() and isinstance(node.ctx, ast.Store)
-    held = not isinstance(node, ast.Attribute | ast.Subscript) or name in _ANSWERED or adds_class
+    # And for flags, whose values it sees.
+    flag = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and f"{name}.{node.attr}" in FLAGS
+    held = not isinstance(node, ast.Attribute | ast.Subscript) or name in _ANSWERED or adds_class or flag
     return [
         context.finding(node, RULE.id, f"writes to {name}, which this code does not own",
                         context.enforcement(node) if surely and not held else "guard",
