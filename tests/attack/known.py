@@ -186,6 +186,7 @@ ORDINARY: Final = {
     "array-interface-by-subclass-of-feature": (None, "the object says nothing to numpy, which makes an array of its own"),
     "attribute-map-renames-class": ("ValueError", "the class is the real one, which transformers finds not to match"),
     "cached-table-of-a-function": (None, "gets a copy of the table"),
+    "dataloader-worker-init": (None, "a loader has no workers, and takes nothing that one would run"),
     "getattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),
     "setattr-str-subclass": ("TypeError", "a str subclass as a name is a TypeError, as any wrong argument is"),
     "named-tuple-functional-text": (None, "the text is made inert where it enters; nothing is left to refuse"),
