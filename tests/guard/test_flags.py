@@ -29,7 +29,7 @@ def test_every_flag_is_granted() -> None:
 def test_flags_are_set_at_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
-    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
+    torch._dynamo.config.suppress_errors = False  # no monkeypatch: it would delete the setting at the end
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
     limit, pixels = torch._dynamo.config.cache_size_limit, Image.MAX_IMAGE_PIXELS
     module = written(
@@ -54,6 +54,7 @@ def test_flags_are_set_at_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     torch.backends.cuda.matmul.allow_tf32 = False
     assert torch.backends.cudnn.benchmark
     assert torch._dynamo.config.suppress_errors
+    torch._dynamo.config.suppress_errors = False
     assert ImageFile.LOAD_TRUNCATED_IMAGES
     assert (torch._dynamo.config.cache_size_limit, Image.MAX_IMAGE_PIXELS) == (limit, pixels)
 
