@@ -76,6 +76,7 @@ _HARMLESS = {
 }
 #: Containers of classes that may be met, by name, and why.
 _SHOWN = {
+    "_MaskedConstant__singleton": "numpy.ma.masked itself, whose attributes and data are not writeable",
     "__entries": "the names of one enumeration of native code",
     "__backends": "what the stand-in for a library that is missing says that it needs",
 }
