@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..context import PackageContext
 
 PathKind = Literal["write-path", "read-path"]
+#: Values that hold nothing and call nobody.
+PLAIN_KINDS: Final = (int, float, bool, str, type(None))
 
 
 def mediated_call(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from ..armour.compile_settings import refused_setting
 from ..context import exact_path
 from ..ownership import Sealed, owns, owns_instance
-from .calls import mediated_call
+from .calls import PLAIN_KINDS, mediated_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +60,6 @@ _CONTEXTS: Final = (
     "transformers.utils.ContextManagers", "transformers.utils.generic.ContextManagers",
     "transformers.file_utils.ContextManagers",
 )  # fmt: skip
-_PLAIN_KINDS: Final = (int, float, bool, str, type(None))
 
 
 def _real(name: str) -> Callable[..., Any]:
@@ -196,7 +195,7 @@ def _plain(context: PackageContext, name: str) -> Callable[..., object]:
     """What it is told stays behind, in a setting of the process or a text that is formatted later."""
 
     def call(*arguments: object, **keywords: object) -> object:
-        if any(type(value) not in _PLAIN_KINDS for value in (*arguments, *keywords.values())):
+        if any(type(value) not in PLAIN_KINDS for value in (*arguments, *keywords.values())):
             raise context.violation(f"{name} of something that is no number, text or flag", "monkey-patch", name)
         return _real(name)(*arguments, **keywords)
 

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..ownership import Sealed, owns_callable
-from .calls import method_of
+from .calls import PLAIN_KINDS, method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ _REGISTRARS: Final = ("timm.models.registry.register_model", "timm.models._regis
                       "timm.models.register_model")  # fmt: skip
 #: What names a file, an address or a function that loads, and what is laid over it.
 _OF_WEIGHTS: Final = ("pretrained", "checkpoint", "cache", "feature_c")
-_PLAIN: Final = (int, float, bool, str, type(None))
 
 
 def _data_loader(context: PackageContext) -> type:
@@ -61,7 +60,7 @@ def _data_loader(context: PackageContext) -> type:
 
 
 def _is_plain(value: object) -> bool:
-    return type(value) in _PLAIN or (type(value) in (tuple, list) and all(map(_is_plain, value)))  # type: ignore[call-overload]  # a sequence
+    return type(value) in PLAIN_KINDS or (type(value) in (tuple, list) and all(map(_is_plain, value)))  # type: ignore[call-overload]  # a sequence
 
 
 def _create_model(context: PackageContext) -> Callable[..., object]:
@@ -69,8 +68,8 @@ def _create_model(context: PackageContext) -> Callable[..., object]:
 
     def create_model(model_name: object, pretrained: object = False, **keywords: object) -> object:
         timm: Any = importlib.import_module("timm")
-        known = type(model_name) is str and timm.is_model(model_name.partition(".")[0])
-        if not known or type(model_name) is not str or not set(":/\\").isdisjoint(model_name):
+        plain = type(model_name) is str and set(":/\\").isdisjoint(model_name)
+        if not plain or not timm.is_model(str(model_name).partition(".")[0]):
             raise context.violation(f"timm.create_model of {model_name!r:.80}, which names no architecture of timm",
                                     "network", _CREATORS[0])  # fmt: skip
         if pretrained is not False:
@@ -93,9 +92,8 @@ def _register_model(context: PackageContext, name: str) -> Callable[..., object]
     registry: Any = sys.modules[place.register_model.__module__]
 
     def register_model(function: Any) -> object:
-        if (
-            not owns_callable(function) or type(function.__name__) is not str
-        ):  # else it may be equal to nothing, for now
+        # A name of another kind may be equal to nothing, for now.
+        if not owns_callable(function) or type(function.__name__) is not str:
             raise context.violation("registering a function that this code does not own", "monkey-patch", name)
         known = registry._model_entrypoints.get(function.__name__)
         if known is not None and not owns_callable(known):
