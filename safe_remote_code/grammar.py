@@ -87,6 +87,10 @@ WRITABLE: Final = frozenset(["__doc__", "__dict__", "__name__", "__qualname__", 
 
 #: Attributes that trusted code calls on any object: what is stored there is marked as remote code's.
 METHODS: Final = frozenset(["forward", "_call_impl", "_compiled_call_impl"])
+#: Where these of a configuration name a repository, transformers loads its native kernel (CVE-2026-4372).
+IMPLEMENTATIONS: Final = frozenset(["_attn_implementation_internal", "_experts_implementation_internal"])
+#: Assigned by `x.name = value` and in no other form: the guard looks at the value.
+BY_VALUE: Final = METHODS | IMPLEMENTATIONS
 
 #: Attributes of frames, code, tracebacks, generators, coroutines (as `inspect` documents them); what changes the
 #: caller's choice of object (a property's setter), or an abstract class for everybody.
@@ -108,10 +112,9 @@ INTROSPECTION: Final = frozenset(
 #: (modeling_utils, `allow_all_kernels`): names of implementations, or kernels of an organisation that it trusts.
 KERNELS: Final = "_compatible_flash_implementations"
 _TRUSTED_KERNEL: Final = re.compile(r"(kernels-community/)?[\w-]+(@[\w.-]+)?")
-#: Names that trusted code acts upon: transformers loads native kernels; scipy executes the text.
-_ACTED_UPON: Final = frozenset(
-    ["_attn_implementation_internal", "_experts_implementation_internal", "_parse_arg_template"]
-)
+_IMPLEMENTATION: Final = re.compile(r"[\w|-]+")
+#: Names that trusted code acts upon, in a class body too: scipy executes the text.
+_ACTED_UPON: Final = IMPLEMENTATIONS | {"_parse_arg_template"}
 
 
 def is_dunder(name: str) -> bool:
@@ -132,7 +135,7 @@ def refused_attribute_store(name: str) -> str | None:
     """Why no code may assign or delete an attribute of this name, or None."""
     if name in INTROSPECTION or (is_dunder(name) and name not in WRITABLE):
         return "is a special attribute that may not be assigned"
-    if name in _ACTED_UPON or name == KERNELS:
+    if name in _ACTED_UPON - IMPLEMENTATIONS or name == KERNELS:
         return "makes trusted code load native code or execute text"
     return None
 
@@ -146,6 +149,12 @@ def refused_kernels(names: object) -> str | None:
         for name in names  # type: ignore[attr-defined]  # a list or tuple
     )
     return None if plain else "lists kernels other than those of kernels-community"
+
+
+def refused_implementation(name: object) -> str | None:
+    """Why none of `IMPLEMENTATIONS` may be this value, or None."""
+    plain = name is None or (type(name) is str and _IMPLEMENTATION.fullmatch(name))
+    return None if plain else f"makes trusted code load native code: {name!r:.80} is no implementation of transformers"
 
 
 def refused_variable(name: str) -> str | None:

@@ -8,6 +8,8 @@ builtin goes through the same guard as the dot).
 from __future__ import annotations
 
 import copy
+import inspect
+import sys
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -22,14 +24,14 @@ from types import (
 from typing import TYPE_CHECKING, Final, final
 
 from ..capability import shipped_capabilities
-from ..grammar import CHECKED, METHODS, is_dunder, refused_attribute
+from ..grammar import CHECKED, is_dunder, refused_attribute
 from . import by_hand, ownership
 from .facade import Facade
 from .formats import checked_format
 from .kinds import class_of
-from .mediated.calls import mediated_call, method_of
+from .mediated.calls import mediated_call, stored
 from .mediated.registries import guarded_register
-from .ownership import definer, owns_callable, owns_class
+from .ownership import context_of_globals, definer, owns_callable, owns_class
 from .receivers import FORWARDERS, behind, is_forwarded, is_of_class, is_one_of
 from .refusal import check_name, refuse
 from .writes import write, write_namespace
@@ -54,7 +56,7 @@ class Attributes:
     # -- the builtins ---------------------------------------------------------------------------
 
     def builtins(self) -> dict[str, Callable[..., object]]:
-        """Checked `getattr`, `hasattr`, `setattr`, `delattr`, and `vars` of an object."""
+        """Checked `getattr`, `hasattr`, `setattr`, `delattr`, `vars` and `locals`."""
         load, plain, context = self.load, self._is_plain, self._context
 
         def guarded_getattr(receiver: object, name: str, default: object = _MISSING) -> object:
@@ -75,21 +77,27 @@ class Attributes:
         def guarded_setattr(receiver: object, name: str, value: object) -> None:
             key = check_name(name, store=True)
             target = write_namespace(receiver) if key == "__dict__" else write(receiver)
-            setattr(target, key, method_of(value, context) if key in METHODS else value)
+            setattr(target, key, stored(key, value, context))
 
         def guarded_delattr(receiver: object, name: str) -> None:
             key = check_name(name, store=True)
             delattr(write_namespace(receiver) if key == "__dict__" else write(receiver), key)
 
+        def guarded_locals() -> dict[str, object]:
+            return _variables(sys._getframe(1))
+
         def guarded_vars(*objects: object) -> object:
+            if not objects:
+                return _variables(sys._getframe(1))
             if len(objects) != 1:
-                refuse("vars() shows the names of a function; vars(x) is x.__dict__")
+                raise TypeError(f"vars expected at most 1 argument, got {len(objects)}")
             try:
                 return load(objects[0], "__dict__")
             except AttributeError:
                 raise TypeError("vars() argument must have __dict__ attribute") from None
 
         return {
+            "locals": guarded_locals,
             "vars": guarded_vars,
             "getattr": guarded_getattr,
             "hasattr": guarded_hasattr,
@@ -238,6 +246,13 @@ class Attributes:
         if isinstance(value, MethodDescriptorType) and issubclass(value.__objclass__, str):
             return checked_format(getattr(str, name), None)
         return value
+
+
+def _variables(frame: FrameType) -> dict[str, object]:
+    """A copy of what the variables of `frame` hold, a function of remote code (Python 3.13 copies as well: PEP 667)."""
+    if context_of_globals(id(frame.f_globals)) is None or not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        refuse("locals() anywhere but in a function of remote code")
+    return {name: value for name, value in frame.f_locals.items() if name.isidentifier()}
 
 
 def _viewed(value: object) -> object:

@@ -2,7 +2,7 @@
 
 The exceptions that pass `except Exception` (CVE-2026-55244) are there by name, because real code catches
 them and writes them in annotations, but as stand-ins that do not pass it. Tombstones, which say what was
-refused: eval, exec, compile, globals, locals, memoryview and the interactive ones.
+refused: eval, exec, compile, globals, memoryview and the interactive ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ BURIED: Final = (
     "exec",
     "compile",
     "globals",
-    "locals",
     "memoryview",
     "input",
     "breakpoint",

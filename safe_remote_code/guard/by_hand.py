@@ -7,9 +7,8 @@ import typing
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
-from ..grammar import METHODS
 from .armour.native import reads_when_made
-from .mediated.calls import method_of
+from .mediated.calls import stored
 from .ownership import definer, descends_from_own, owns_callable, owns_class
 from .receivers import behind
 from .refusal import check_name, refuse
@@ -46,8 +45,8 @@ def writer(
         position = 1 if len(arguments) == unbound_arity else 0
         key = check_name(arguments[position], store=True)
         write_namespace(target) if key == "__dict__" else write(target)
-        if key in METHODS and unbound_arity == 3:
-            arguments = (*arguments[:-1], method_of(arguments[-1], context))
+        if unbound_arity == 3:
+            arguments = (*arguments[:-1], stored(key, arguments[-1], context))
         return value(*arguments)
 
     return store

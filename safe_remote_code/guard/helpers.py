@@ -17,7 +17,7 @@ TYPE_OF: Final = "guard type of"
 WRITE: Final = "guard write"
 WRITE_NAMESPACE: Final = "guard write namespace"
 ANNOTATION: Final = "guard annotation"
-METHOD: Final = "guard method"
+STORED: Final = "guard stored"
 METACLASS: Final = "guard metaclass"
 HELD_OPEN: Final = "guard held open"
 #: Of the form of a special name: `enum` takes it for no member.

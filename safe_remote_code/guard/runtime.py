@@ -12,7 +12,7 @@ from .builtins import BURIED, plain_builtins
 from .facade import Facades
 from .kinds import GuardedType, class_of, metaclass, type_of
 from .mediated import decorators, deferred, files, libraries, makers, reflection, registries, settings, system
-from .mediated.calls import method_of
+from .mediated.calls import stored
 from .saving import class_builders
 from .tombstone import Tombstone
 from .writes import held_open, write, write_namespace
@@ -71,7 +71,7 @@ class Runtime:
             helpers.ANNOTATION: self._annotation,
             **class_builders(self._context),
             helpers.HELD_OPEN: held_open,
-            helpers.METHOD: lambda value: method_of(value, context),
+            helpers.STORED: lambda name, value: stored(name, value, context),
             helpers.GETATTR: getattr,
             helpers.HASATTR: hasattr,
             helpers.SETATTR: setattr,

@@ -26,9 +26,9 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 from ..errors import PolicyError
 from ..finding import Finding
 from ..grammar import (
+    BY_VALUE,
     CHECKED,
     DEFINABLE,
-    METHODS,
     NODES,
     is_dunder,
     refused_attribute,
@@ -110,7 +110,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         self._imported, self._bound = _bound_names(tree)
         self._futures = _leading_futures(tree)
         self._scopes: list[str] = ["module"]
-        self._methods: set[int] = set()  # targets of assignments that are marked
+        self._by_value: set[int] = set()  # targets of assignments whose value is looked at
 
     # -- refusing -----------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             return node
         if why := refused_attribute_store(node.attr):
             self.error(node, f"attribute {node.attr} {why}")
-        if node.attr in METHODS and isinstance(node.ctx, ast.Store) and id(node) not in self._methods:
+        if node.attr in BY_VALUE and isinstance(node.ctx, ast.Store) and id(node) not in self._by_value:
             self.error(node, f"attribute {node.attr} is assigned by `x.{node.attr} = value` and in no other form")
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         helper = helpers.WRITE_NAMESPACE if node.attr == "__dict__" else helpers.WRITE
@@ -176,12 +176,12 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         return self._plain(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        """`module.forward = value`: trusted code will call it, on whatever object it was put."""
-        methods = [target for target in node.targets if isinstance(target, ast.Attribute) and target.attr in METHODS]
-        self._methods.update(map(id, methods))
+        """`module.forward = value`: trusted code will act upon it, on whatever object it was put."""
+        targets = [target for target in node.targets if isinstance(target, ast.Attribute) and target.attr in BY_VALUE]
+        self._by_value.update(map(id, targets))
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
-        if methods:
-            node.value = _call(helpers.METHOD, [node.value], node)
+        for target in targets:
+            node.value = _call(helpers.STORED, [ast.Constant(target.attr), node.value], node)
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -212,7 +212,7 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
     def _reflection(self, node: ast.Call, name: str) -> ast.AST:
         key = node.args[1]
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
-        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)) or key.value in self._checked | METHODS:
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)) or key.value in self._checked | BY_VALUE:
             return node
         attribute = key.value
         why = refused_attribute_store(attribute) if name == "setattr" else refused_attribute(attribute)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
-from ...grammar import refused_attribute, refused_attribute_store
+from ...grammar import IMPLEMENTATIONS, refused_attribute, refused_attribute_store, refused_implementation
 from ..context import Rule
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _call(call: ast.Call, context: Context) -> Sequence[Finding]:
         return [context.finding(call, RULE.id, f"{function} with a computed name", "guard", capability="introspection")]
     stored = function in ("setattr", "delattr")
     why = refused_attribute_store(key.value) if stored else refused_attribute(key.value)
+    if function == "setattr" and key.value in IMPLEMENTATIONS and isinstance(call.args[-1], ast.Constant):
+        why = refused_implementation(call.args[-1].value)
     if not why:
         return ()
     # hasattr hands nothing out, and asking for an odd name is common.

@@ -3,7 +3,7 @@
 What
     ``eval``, ``exec``, ``compile``, ``__import__``, ``globals``, ``locals``, ``vars``, ``memoryview``, ``input``,
     ``breakpoint``, ``help``, ``exit``, ``quit``: called or handed on, also as ``builtins.eval``. ``vars(x)`` of one
-    object is read as ``x.__dict__``, and left to the guard.
+    object is read as ``x.__dict__``, and left to the guard; so is ``locals()`` in a function, a copy there (PEP 667).
 
 Why it matters
     They undo every check of the text: what runs is decided when it runs.

@@ -21,7 +21,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ...grammar import CHECKED, refused_attribute, refused_attribute_store
+from ...grammar import (
+    CHECKED,
+    IMPLEMENTATIONS,
+    refused_attribute,
+    refused_attribute_store,
+    refused_implementation,
+)
 from ..context import Rule
 
 if TYPE_CHECKING:
@@ -43,9 +49,19 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
 
 
 def _attribute(node: ast.Attribute, context: Context) -> Sequence[Finding]:
-    loaded = node.ctx.__class__ is ast.Load
-    why = refused_attribute(node.attr) if loaded else refused_attribute_store(node.attr)
+    if node.ctx.__class__ is ast.Load:
+        why = refused_attribute(node.attr)
+    else:
+        why = refused_attribute_store(node.attr) or _refused_value(node, context)
     return [context.finding(node, RULE.id, f"attribute {node.attr} {why}", name=node.attr)] if why else ()
+
+
+def _refused_value(target: ast.Attribute, context: Context) -> str | None:
+    """What the guard would refuse to store, where it can be read here."""
+    value = getattr(context.parent(target), "value", None)
+    if target.attr not in IMPLEMENTATIONS or not isinstance(value, ast.Constant):
+        return None
+    return refused_implementation(value.value)
 
 
 def _augmented(node: ast.AugAssign, context: Context) -> Sequence[Finding]:

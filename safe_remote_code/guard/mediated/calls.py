@@ -15,8 +15,10 @@ from pathlib import Path, PurePath
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...grammar import IMPLEMENTATIONS, METHODS, refused_implementation
 from ..context import downloading_own_files, exact_path
 from ..ownership import descends_from_own, owns_callable
+from ..refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +91,19 @@ def marked_call(function: Callable[..., object], context: PackageContext) -> Cal
 def method_of(value: Any, context: PackageContext) -> Any:
     """`value`, for an attribute that trusted code calls on any object (`module.forward = value`)."""
     return marked_call(value, context) if callable(value) and not owns_callable(value) else value
+
+
+def stored(name: str, value: Any, context: PackageContext) -> Any:
+    """`value`, for the attribute `name` of any object, on which trusted code may act.
+
+    Raises:
+        GuardViolationError: it would load a native kernel.
+    """
+    if name in METHODS:
+        return method_of(value, context)
+    if name in IMPLEMENTATIONS and (why := refused_implementation(value)):
+        refuse(f"attribute {name!r} {why}")
+    return value
 
 
 #: What the parameter that takes the path is called where a signature does not say which one is first.
