@@ -80,7 +80,9 @@ def _call(call: ast.Call, context: Context) -> Sequence[Finding]:
         return [context.finding(call, RULE.id, f"{function} with a computed name", "guard", capability="introspection")]
     stored = function in ("setattr", "delattr")
     why = refused_attribute_store(key.value) if stored else refused_attribute(key.value)
-    if function == "setattr" and key.value in IMPLEMENTATIONS and isinstance(call.args[-1], ast.Constant):
+    if function == "setattr" and key.value in IMPLEMENTATIONS:
+        if not isinstance(call.args[-1], ast.Constant):
+            return [context.finding(call, RULE.id, f"setattr: {key.value}, by its value", "guard", name=key.value)]
         why = refused_implementation(call.args[-1].value)
     if not why:
         return ()

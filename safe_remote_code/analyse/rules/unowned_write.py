@@ -3,7 +3,8 @@
 What
     Without the guard: an attribute or item that is written of anything but the receiver of a method or a container
     that was displayed here; and a class, a container or another object of a library that is handed on as a value
-    (``put(torch.nn.Linear)``, ``[ACT2FN]``, ``x.__class__``), so that its new name says nothing of it.
+    (``put(torch.nn.Linear)``, ``[ACT2FN]``, ``x.__class__``), so that its new name says nothing of it; and the name of
+    an implementation that a configuration is given.
 
 Why it matters
     Names of variables do not say what they hold. ``def put(cls): cls.forward = mine`` patches whatever it is given.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from ...grammar import IMPLEMENTATIONS
 from ..context import Rule
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _MUTATORS: Final = frozenset(
 )
 #: Of a class that was reached from an instance, these are text.
 _TEXTS: Final = frozenset(["__name__", "__qualname__", "__module__", "__doc__"])
+#: What a parameter is called that takes a function, which a decorator marks.
+_TAKES_FUNCTION: Final = frozenset(["fn", "func", "function"])
 _ASKS: Final = ("isinstance", "issubclass", "hasattr")
 
 
@@ -52,7 +56,8 @@ def _check(node: ast.AST, context: Context) -> Sequence[Finding]:
     if isinstance(parent, ast.Attribute) or _is_asked(node, parent, context):
         return ()
     names = [name for name in context.meaning(node).names if not name.startswith("builtins.")]
-    if any(_may_be_changed(name) or isinstance(parent, ast.Call) for name in names):
+    given = isinstance(parent, ast.Call) or (isinstance(parent, ast.keyword) and parent.arg in _TAKES_FUNCTION)
+    if any(given or _may_be_changed(name) for name in names):
         return [_held(node, f"{names[0]} is handed on under another name", context)]
     return ()
 
@@ -71,6 +76,8 @@ def _call(node: ast.Call, context: Context) -> Sequence[Finding]:
 
 
 def _written(node: ast.AST, owner: ast.expr, context: Context) -> Sequence[Finding]:
+    if getattr(node, "attr", "") in IMPLEMENTATIONS:
+        return [_held(node, "names an implementation to load", context)]
     return () if _is_own(owner, context) else [_held(node, "writes to something that may be a library's", context)]
 
 
