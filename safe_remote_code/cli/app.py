@@ -17,7 +17,7 @@ from .audit import audit
 from .audits import audits
 from .certify import certify
 from .check import check
-from .console import error_lines, silence, tell
+from .console import error_lines, silence, tell, unwritable_stdout
 from .exits import CLEAN, INTERNAL, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code
 from .explain import explain
 from .keygen import keygen
@@ -91,8 +91,17 @@ class Program(click.Group):
             silence(sys.stdout)
             return PIPE_CLOSED
         except Exception as error:  # the last border: whatever is left is a bug of ours
+            if isinstance(error, OSError) and _is_of_click(error):
+                tell(error_lines(unwritable_stdout(error)))
+                return USAGE
             return _internal(error, "--debug" in arguments)
         return result if isinstance(result, int) else CLEAN
+
+
+def _is_of_click(error: OSError) -> bool:
+    """Whether it was raised where click prints: help and version, which do not come by our console."""
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    return bool(frame.f_globals["__name__"] == click.utils.__name__)
 
 
 def _internal(error: Exception, debug: bool) -> int:

@@ -65,9 +65,14 @@ def _stdout() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        silence(sys.stdout)
-        raise DocumentError(f"cannot be written: {error.strerror or error}", subject="standard output",
-                            remedy="make room there, or send it elsewhere, and run again") from None  # fmt: skip
+        raise unwritable_stdout(error) from None
+
+
+def unwritable_stdout(error: OSError) -> DocumentError:
+    """The error for the person who sent the output there."""
+    silence(sys.stdout)
+    return DocumentError(f"cannot be written: {error.strerror or error}", subject="standard output",
+                         remedy="make room there, or send it elsewhere, and run again")  # fmt: skip
 
 
 def silence(stream: IO[str]) -> None:

@@ -68,7 +68,10 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["policy default", "141"]
 
 
-@pytest.mark.parametrize("arguments", [("audit", "plain"), ("audit", "plain", "--format", "json"), ("pin", "plain")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("audit", "plain"), ("audit", "plain", "--format", "json"), ("pin", "plain"), ("--help",), ("pin", "--help"), ("--version",)],
+)
 def test_output_that_cannot_be_written_is_one_error_and_no_bug(arguments: tuple[str, ...], tmp_path: Path) -> None:
     repository(tmp_path / "plain")
     with open("/dev/full", "w") as full:
