@@ -43,9 +43,11 @@ def candidates(module: str, level: int, importer: str) -> tuple[str, ...]:
 
 def _requests(tree: ast.Module) -> Iterator[tuple[str, int, tuple[str, ...], bool]]:
     """Every relative import of `tree`: module, level, the names taken, and whether a `try` expects it to fail."""
-    expected = {id(inner) for node in walk(tree) if isinstance(node, ast.Try) for inner in _imports_within(node)}
-    for node in walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    expected: set[int] = set()
+    for node in walk(tree):  # level by level: a `try` comes before what stands in it
+        if isinstance(node, ast.Try):
+            expected.update(map(id, _imports_within(node)))
+        elif isinstance(node, ast.ImportFrom) and node.level:
             yield node.module or "", node.level, tuple(alias.name for alias in node.names), id(node) in expected
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
