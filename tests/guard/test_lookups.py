@@ -131,7 +131,7 @@ def attend(q):
 @pytest.mark.parametrize(
     ("package", "name"),
     [("transformers", "pipeline"), ("transformers", "Trainer"), ("transformers", "RagRetriever"),
-     ("huggingface_hub", "HfApi"), ("huggingface_hub", "PyTorchModelHubMixin")],
+     ("huggingface_hub", "HfApi"), ("huggingface_hub", "ModelHubMixin")],
 )  # fmt: skip
 def test_a_name_that_nobody_uses_may_be_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str

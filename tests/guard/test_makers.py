@@ -173,3 +173,45 @@ def test_an_architecture_takes_no_others_place(tmp_path: Path) -> None:
     with pytest.raises(GuardViolationError, match="create_model"):
         module.create(module.LIE)
     assert module.register("own_architecture") is not None
+
+
+def test_the_mixin_of_the_hub_is_a_base_class_and_no_more(tmp_path: Path) -> None:
+    module = written(
+        tmp_path,
+        """
+        import torch
+        from torch import nn
+        from huggingface_hub import PyTorchModelHubMixin
+
+        class Layer(nn.Module, PyTorchModelHubMixin, library_name="layers", tags=["a"]):
+            def __init__(self, size, scale=2):
+                super().__init__()
+                self.inner = nn.Linear(size, size)
+                self.scale = scale
+
+            def forward(self, x):
+                return self.inner(x) * self.scale
+
+        def made():
+            layer = Layer(3)
+            layer.scale = 4
+            return layer
+
+        def loads():
+            return Layer.from_pretrained("org/layers")
+
+        def saves(folder):
+            Layer(3).save_pretrained(folder)
+
+        def patches():
+            PyTorchModelHubMixin.forward = None
+        """,
+    )
+    layer = module.made()
+    assert isinstance(layer, torch.nn.Module) and layer(torch.zeros(1, 3)).shape == (1, 3) and layer.scale == 4
+    for call in (module.loads, lambda: module.saves(str(tmp_path / "saved")), module.patches):
+        with pytest.raises(GuardViolationError):
+            call()
+    with pytest.raises(GuardViolationError, match="a method of PyTorchModelHubMixin"):
+        layer.push_to_hub("org/layers")
+    assert not (tmp_path / "saved").exists()

@@ -1,5 +1,7 @@
 """Makers of library objects whose dangerous arguments are processes, files and addresses: what is left makes the same.
 
+And a base class, without the methods that reach further.
+
 Nothing is imported here, as in `libraries.py`.
 """
 
@@ -22,6 +24,7 @@ _CREATORS: Final = ("timm.create_model", "timm.models.create_model", "timm.model
                     "timm.models._factory.create_model")  # fmt: skip
 _REGISTRARS: Final = ("timm.models.registry.register_model", "timm.models._registry.register_model",
                       "timm.models.register_model")  # fmt: skip
+_HUB_MIXIN: Final = "huggingface_hub.PyTorchModelHubMixin"
 #: What names a file, an address or a function that loads, and what is laid over it.
 _OF_WEIGHTS: Final = ("pretrained", "checkpoint", "cache", "feature_c")
 
@@ -103,9 +106,27 @@ def _register_model(context: PackageContext, name: str) -> Callable[..., object]
     return register_model
 
 
+def _hub_mixin(context: PackageContext) -> type:
+    """`PyTorchModelHubMixin` as a base class, of which nothing is loaded, saved or sent."""
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise context.violation("a method of PyTorchModelHubMixin", "dynamic-code", _HUB_MIXIN)
+
+    class PyTorchModelHubMixin:
+        def __init_subclass__(cls, **_: object) -> None:  # address, tags and licence for a card
+            super().__init_subclass__()
+
+        from_pretrained: Any = classmethod(refused)
+        save_pretrained = push_to_hub = generate_model_card = refused
+
+    PyTorchModelHubMixin.__module__ = "huggingface_hub.hub_mixin"
+    PyTorchModelHubMixin.__qualname__ = "PyTorchModelHubMixin"
+    return PyTorchModelHubMixin
+
+
 def replacements(context: PackageContext) -> dict[str, Callable[[], object]]:
     """Makers of replacements by dotted name; each is called when its name is first asked for."""
-    makers: dict[str, Callable[[], object]] = {}
+    makers: dict[str, Callable[[], object]] = {_HUB_MIXIN: lambda: _hub_mixin(context)}
     for name in _LOADERS:
         makers[name] = lambda: _data_loader(context)
     for name in _CREATORS:
