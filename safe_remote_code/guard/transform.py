@@ -29,11 +29,13 @@ from ..grammar import (
     BY_VALUE,
     CHECKED,
     DEFINABLE,
+    IMPLEMENTATIONS,
     NODES,
     is_dunder,
     refused_attribute,
     refused_attribute_store,
     refused_binding,
+    refused_implementation,
     refused_variable,
 )
 from ..syntax import walk, yields
@@ -179,6 +181,10 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
         """`module.forward = value`: trusted code will act upon it, on whatever object it was put."""
         targets = [target for target in node.targets if isinstance(target, ast.Attribute) and target.attr in BY_VALUE]
         self._by_value.update(map(id, targets))
+        for target in targets:
+            if target.attr in IMPLEMENTATIONS and isinstance(node.value, ast.Constant):
+                if why := refused_implementation(node.value.value):
+                    self.error(target, f"attribute {target.attr} {why}")
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         for target in targets:
             node.value = _call(helpers.STORED, [ast.Constant(target.attr), node.value], node)
