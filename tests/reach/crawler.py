@@ -272,8 +272,13 @@ def instances() -> dict[str, Any]:
         {}["missing"]
     except KeyError as raised:
         error = raised
+    interpolators = []
+    with contextlib.suppress(ImportError):  # else it is looked at only if another test has loaded it
+        from scipy.interpolate import RegularGridInterpolator
+
+        interpolators.append(RegularGridInterpolator(([0.0, 1.0],), [0.0, 1.0]))
     return {
-        "tensor": tensor, "grad_fn": (tensor * 2).grad_fn, "parameter": torch.nn.Parameter(torch.zeros(1)),
+        "interpolators": interpolators, "tensor": tensor, "grad_fn": (tensor * 2).grad_fn, "parameter": torch.nn.Parameter(torch.zeros(1)),
         "linear": torch.nn.Linear(2, 2), "model": model, "config": config, "generation": transformers.GenerationConfig(),
         "output": model(torch.tensor([[1, 2]])), "array": numpy.zeros(3), "generator": (item for item in ()),
         "error": error, "logger": logging.getLogger("reach"), "cache": transformers.DynamicCache(),

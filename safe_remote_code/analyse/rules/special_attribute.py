@@ -22,6 +22,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ...grammar import (
+    BY_VALUE,
     CHECKED,
     IMPLEMENTATIONS,
     refused_attribute,
@@ -52,8 +53,14 @@ def _attribute(node: ast.Attribute, context: Context) -> Sequence[Finding]:
     if node.ctx.__class__ is ast.Load:
         why = refused_attribute(node.attr)
     else:
-        why = refused_attribute_store(node.attr) or _refused_value(node, context)
+        why = refused_attribute_store(node.attr) or _refused_form(node, context) or _refused_value(node, context)
     return [context.finding(node, RULE.id, f"attribute {node.attr} {why}", name=node.attr)] if why else ()
+
+
+def _refused_form(target: ast.Attribute, context: Context) -> str | None:
+    if target.attr not in BY_VALUE or isinstance(target.ctx, ast.Del) or isinstance(context.parent(target), ast.Assign):
+        return None
+    return f"is assigned by `x.{target.attr} = value` and in no other form"
 
 
 def _refused_value(target: ast.Attribute, context: Context) -> str | None:
