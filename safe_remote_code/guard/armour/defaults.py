@@ -24,6 +24,7 @@ _COPIED: Final[dict[str, frozenset[str] | None]] = {
     "ImageProcessingMixin": None,
     "FeatureExtractionMixin": None,
     "PreTrainedConfig": frozenset(["layer_types"]),
+    "PretrainedConfig": frozenset(["layer_types"]),  # transformers 4
     "PreTrainedModel": frozenset(["main_input_name"]),
     "Converter": frozenset(["special_tokens"]),
 }
