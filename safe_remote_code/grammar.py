@@ -113,8 +113,8 @@ INTROSPECTION: Final = frozenset(
 KERNELS: Final = "_compatible_flash_implementations"
 _TRUSTED_KERNEL: Final = re.compile(r"(kernels-community/)?[\w-]+(@[\w.-]+)?")
 _IMPLEMENTATION: Final = re.compile(r"[\w|-]+")
-#: Names that trusted code acts upon, in a class body too: scipy executes the text.
-_ACTED_UPON: Final = IMPLEMENTATIONS | {"_parse_arg_template"}
+#: scipy executes the text that it finds there.
+_EXECUTED: Final = "_parse_arg_template"
 
 
 def is_dunder(name: str) -> bool:
@@ -135,7 +135,7 @@ def refused_attribute_store(name: str) -> str | None:
     """Why no code may assign or delete an attribute of this name, or None."""
     if name in INTROSPECTION or (is_dunder(name) and name not in WRITABLE):
         return "is a special attribute that may not be assigned"
-    if name in _ACTED_UPON - IMPLEMENTATIONS or name == KERNELS:
+    if name in (_EXECUTED, KERNELS):
         return "makes trusted code load native code or execute text"
     return None
 
@@ -149,6 +149,11 @@ def refused_kernels(names: object) -> str | None:
         for name in names  # type: ignore[attr-defined]  # a list or tuple
     )
     return None if plain else "lists kernels other than those of kernels-community"
+
+
+def refused_form(name: str) -> str | None:
+    """Why an attribute of this name may be stored to by a plain assignment alone, or None."""
+    return f"is assigned by `x.{name} = value` and in no other form" if name in BY_VALUE else None
 
 
 def refused_implementation(name: object) -> str | None:
@@ -171,6 +176,6 @@ def refused_binding(name: str) -> str | None:
     """
     if is_dunder(name) and name not in DECLARABLE | DEFINABLE:
         return "is a special name that may not be bound"
-    if name in _ACTED_UPON:
+    if name in IMPLEMENTATIONS or name == _EXECUTED:
         return "makes trusted code load native code or execute text"
     return None

@@ -35,6 +35,7 @@ from ..grammar import (
     refused_attribute,
     refused_attribute_store,
     refused_binding,
+    refused_form,
     refused_implementation,
     refused_variable,
 )
@@ -164,8 +165,9 @@ class GuardTransformer(RestrictingNodeTransformer):  # type: ignore[misc]  # Res
             return node
         if why := refused_attribute_store(node.attr):
             self.error(node, f"attribute {node.attr} {why}")
-        if node.attr in BY_VALUE and isinstance(node.ctx, ast.Store) and id(node) not in self._by_value:
-            self.error(node, f"attribute {node.attr} is assigned by `x.{node.attr} = value` and in no other form")
+        plain = isinstance(node.ctx, ast.Del) or id(node) in self._by_value
+        if not plain and (why := refused_form(node.attr)):
+            self.error(node, f"attribute {node.attr} {why}")
         node = self._plain(node)  # type: ignore[assignment]  # same class comes back
         helper = helpers.WRITE_NAMESPACE if node.attr == "__dict__" else helpers.WRITE
         node.value = _call(helper, [node.value], node)

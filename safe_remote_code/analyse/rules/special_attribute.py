@@ -22,11 +22,11 @@ import ast
 from typing import TYPE_CHECKING
 
 from ...grammar import (
-    BY_VALUE,
     CHECKED,
     IMPLEMENTATIONS,
     refused_attribute,
     refused_attribute_store,
+    refused_form,
     refused_implementation,
 )
 from ..context import Rule
@@ -58,9 +58,8 @@ def _attribute(node: ast.Attribute, context: Context) -> Sequence[Finding]:
 
 
 def _refused_form(target: ast.Attribute, context: Context) -> str | None:
-    if target.attr not in BY_VALUE or isinstance(target.ctx, ast.Del) or isinstance(context.parent(target), ast.Assign):
-        return None
-    return f"is assigned by `x.{target.attr} = value` and in no other form"
+    plain = isinstance(target.ctx, ast.Del) or isinstance(context.parent(target), ast.Assign)
+    return None if plain else refused_form(target.attr)
 
 
 def _refused_value(target: ast.Attribute, context: Context) -> str | None:
